@@ -1,0 +1,89 @@
+//! Client secrets: generated with 256 bits, stored as digests.
+
+use zeroize::Zeroizing;
+
+use crate::clock::Timestamp;
+use crate::entropy::{Entropy, EntropyError, Seed, SeedLabel};
+use crate::secret::ClientSecret;
+use crate::token::Digest;
+
+/// What is kept of a client secret: its SHA-256, and when it expires.
+///
+/// A fast digest is enough for a secret that cannot be guessed, such as the ones of
+/// [`Client::generate_secret`](super::Client::generate_secret).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HashedSecret {
+    digest: Digest,
+    expires_at: Option<Timestamp>,
+}
+
+impl HashedSecret {
+    /// The digest of `secret`, which should have at least 128 bits of randomness: whoever
+    /// reads the store can try out shorter ones.
+    #[must_use]
+    pub fn sha256(secret: &ClientSecret) -> Self {
+        Self { digest: Digest::of(secret.expose().as_bytes()), expires_at: None }
+    }
+
+    /// The secret is not accepted from `moment` on.
+    #[must_use]
+    pub fn expires_at(mut self, moment: Timestamp) -> Self {
+        self.expires_at = Some(moment);
+        self
+    }
+
+    /// When the secret stops being accepted; `None`: never.
+    #[must_use]
+    pub fn expiry(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
+    pub(crate) fn matches(&self, presented: &Digest) -> bool {
+        self.digest == *presented
+    }
+
+    pub(crate) fn is_live(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// 43 characters of `[A-Za-z0-9]` carry 256 bits, and read the same with form encoding
+/// and without.
+const LENGTH: usize = 43;
+const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+pub(super) fn generate(
+    entropy: &(impl Entropy + ?Sized),
+) -> Result<(ClientSecret, HashedSecret), EntropyError> {
+    let seed = Seed::draw(entropy)?;
+    let key = seed.derive(SeedLabel::ClientSecret);
+    // Bytes past the last multiple of 62 are passed over, so that all letters are as likely.
+    let letters = (0_u64..).flat_map(|block| {
+        let parts: [&[u8]; 2] = [key.as_slice(), &block.to_be_bytes()];
+        *Digest::of_parts("grantor/client-secret/1", &parts).as_bytes()
+    });
+    let letters = letters.filter(|byte| *byte < 248).filter_map(|byte| ALPHABET.get(usize::from(byte % 62)));
+    let text: Zeroizing<String> =
+        Zeroizing::new(letters.take(LENGTH).map(|byte| char::from(*byte)).collect());
+    let secret = ClientSecret::new(text.as_str());
+    let hashed = HashedSecret::sha256(&secret);
+    Ok((secret, hashed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::SystemEntropy;
+
+    #[test]
+    fn seed_c06_generated_secrets_are_long_alphanumeric_and_all_different() {
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..1000 {
+            let (secret, hashed) = generate(&SystemEntropy).unwrap();
+            let text = secret.expose();
+            assert!(text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{text}");
+            assert!(hashed.matches(&Digest::of(text.as_bytes())));
+            assert!(seen.insert(text.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The endpoints, without HTTP: typed requests in, typed answers out.
+
+mod alive;
+mod authenticate;
+pub(crate) mod authorize;
+pub(crate) mod introspect;
+pub(crate) mod revoke;
+mod scope;
+mod settle;
+mod ticket;
+pub(crate) mod token;
+
+pub use authorize::{
+    AuthorizationRefused, AuthorizationRequest, AuthorizationResponse, ConsentDecision, ConsentRequest,
+};
+pub use introspect::{ActiveToken, Introspection, TokenKind};
+pub use token::{TokenRequest, TokenResponse};

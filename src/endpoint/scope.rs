@@ -1,0 +1,38 @@
+//! Which scope a request gets (RFC 6749 §3.3).
+
+use crate::client::Client;
+use crate::error::{Error, ScopeFailure};
+use crate::parameter::Parameter;
+use crate::parameters::Parameters;
+use crate::scope::Scope;
+use crate::server::Core;
+use crate::settings::ScopePolicy;
+
+/// What the request asks for, or the client's default, as far as the client is registered
+/// for it and `most` allows it. Never empty.
+pub(super) fn resolve(
+    core: &Core,
+    client: &Client,
+    parameters: &Parameters<'_>,
+    most: Option<&Scope>,
+) -> Result<Scope, Error> {
+    let asked = match parameters.get(Parameter::Scope) {
+        Some(text) => Scope::parse(text).map_err(|_| ScopeFailure::Malformed)?,
+        None if core.settings.require_scope || client.default_scopes().is_empty() => {
+            return Err(ScopeFailure::Required.into());
+        }
+        None => client.default_scopes().clone(),
+    };
+    let allowed = most.map_or_else(|| client.scopes().clone(), |most| client.scopes().intersection(most));
+    grant(asked, allowed, core.settings.scope_policy)
+}
+
+fn grant(asked: Scope, allowed: Scope, policy: ScopePolicy) -> Result<Scope, Error> {
+    let granted = asked.intersection(&allowed);
+    let whole = granted == asked;
+    match policy {
+        _ if whole => Ok(granted),
+        ScopePolicy::Narrow if !granted.is_empty() => Ok(granted),
+        ScopePolicy::Strict | ScopePolicy::Narrow => Err(ScopeFailure::TooWide { asked, allowed }.into()),
+    }
+}

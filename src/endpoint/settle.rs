@@ -1,0 +1,146 @@
+//! Deciding under concurrency: load, decide, write, and look again when in doubt.
+//!
+//! Any answer to a write but plain success is unknown, not lost: it may have been lost on
+//! the way, or the second of two that a driver sent. The digest that the request minted
+//! tells whether the record is its own work.
+
+use std::sync::Arc;
+
+use crate::client::Client;
+use crate::error::{Error, GrantFailure, ServerFailure, StoreError, Unavailable};
+use crate::event::{Event, RemovalReason};
+use crate::grant::{Grant, Issued};
+use crate::grant_type::{Decision, Transition};
+use crate::id::GrantId;
+use crate::server::Core;
+use crate::store::{Insert, Read, Remove, Replace};
+use crate::token::Digest;
+
+use super::alive;
+
+/// How often a request looks and decides before it gives way.
+const ROUNDS: usize = 4;
+
+/// Moves an existing grant on.
+pub(super) async fn settle(
+    core: &Core,
+    client: &Client,
+    id: GrantId,
+    mut transition: impl Transition,
+) -> Result<Issued, Error> {
+    let mut doubt = Doubt::default();
+    let mut written: Option<(Digest, Issued)> = None;
+    let mut removing: Option<GrantFailure> = None;
+    let mut looked_again = false;
+    for _ in 0..ROUNDS {
+        let Some(grant) = core.tokens.load(id, Read::Latest).await? else {
+            return Err(removing.unwrap_or(GrantFailure::Unknown).into());
+        };
+        if let Some((_, issued)) = written.take().filter(|(minted, _)| grant.holds(minted)) {
+            return Ok(issued);
+        }
+        doubt.resolve()?;
+        if grant.client() != client.id() {
+            return Err(GrantFailure::Foreign.into());
+        }
+        alive::check(core, client, &grant).await?;
+        match transition.decide(&grant) {
+            Decision::Answer(issued) => return Ok(issued),
+            Decision::Refuse(error) => return Err(error),
+            Decision::LookAgain(reason) if looked_again => return Err(reason.into()),
+            Decision::LookAgain(_) => looked_again = true,
+            Decision::Prepare { next } => match replace(core, &grant, next).await {
+                Ok(Replace::Replaced | Replace::Changed) => {}
+                Ok(Replace::Full) => doubt.full = true,
+                Err(error) => doubt.failed(error)?,
+            },
+            Decision::Replace { next, minted, issued, displaced } => {
+                match replace(core, &grant, next).await {
+                    Ok(Replace::Replaced) => {
+                        report_displaced(core, &grant, displaced);
+                        return Ok(issued);
+                    }
+                    Ok(Replace::Changed) => {}
+                    Ok(Replace::Full) => doubt.full = true,
+                    Err(error) => doubt.failed(error)?,
+                }
+                written = Some((minted, issued));
+            }
+            Decision::Insert { child, minted, issued } => {
+                insert(core, *child, &minted).await?;
+                return Ok(issued);
+            }
+            Decision::Remove(reason) => {
+                removing = Some(reason);
+                match core.tokens.remove(id, Some(grant.revision())).await {
+                    Ok(Remove::Removed) => {
+                        report_removed(core, &grant, reason);
+                        return Err(reason.into());
+                    }
+                    Ok(Remove::Absent) => return Err(reason.into()),
+                    Ok(Remove::Changed) => {}
+                    Err(error) => doubt.failed(error)?,
+                }
+            }
+        }
+    }
+    Err(Unavailable::Contention.into())
+}
+
+/// Adds a grant that begins, or a child.
+pub(super) async fn insert(core: &Core, grant: Grant, minted: &Digest) -> Result<(), Error> {
+    let grant = Arc::new(grant);
+    let mut doubt = Doubt::default();
+    for _ in 0..ROUNDS {
+        match core.tokens.insert(Arc::clone(&grant)).await {
+            Ok(Insert::Inserted) => return Ok(()),
+            Ok(Insert::Occupied) => {}
+            Ok(Insert::Full) => doubt.full = true,
+            Err(error) => doubt.failed(error)?,
+        }
+        match core.tokens.load(grant.id(), Read::Latest).await? {
+            Some(there) if there.holds(minted) => return Ok(()),
+            Some(_) => return Err(ServerFailure::IdTaken.into()),
+            None => doubt.resolve()?,
+        }
+    }
+    Err(Unavailable::Contention.into())
+}
+
+async fn replace(core: &Core, grant: &Grant, next: Box<Grant>) -> Result<Replace, StoreError> {
+    core.tokens.replace(Arc::from(next), grant.revision()).await
+}
+
+/// What is left open by the writes before.
+#[derive(Default)]
+struct Doubt {
+    full: bool,
+    has_failed: bool,
+}
+
+impl Doubt {
+    /// After a write that failed there is one more look and one more try.
+    fn failed(&mut self, error: StoreError) -> Result<(), Error> {
+        if std::mem::replace(&mut self.has_failed, true) { Err(error.into()) } else { Ok(()) }
+    }
+
+    /// The record is not this request's work: if that was for want of room, so be it.
+    fn resolve(&self) -> Result<(), Error> {
+        if self.full { Err(Unavailable::Full.into()) } else { Ok(()) }
+    }
+}
+
+fn report_displaced(core: &Core, grant: &Grant, count: usize) {
+    if count > 0 {
+        core.report(&Event::AccessTokensDisplaced { client: grant.client(), grant: grant.id(), count });
+    }
+}
+
+fn report_removed(core: &Core, grant: &Grant, reason: GrantFailure) {
+    let reason = match reason {
+        GrantFailure::CodeReplayed => RemovalReason::CodeReplayed,
+        GrantFailure::RefreshReused => RemovalReason::RefreshReused,
+        _ => RemovalReason::Revoked,
+    };
+    core.report(&Event::GrantRemoved { client: grant.client(), grant: grant.id(), reason });
+}

@@ -1,0 +1,270 @@
+//! The token endpoint (RFC 6749 §3.2).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::client::Client;
+use crate::client::authentication::{Credentials, HeaderCredentials};
+use crate::clock::Timestamp;
+use crate::error::{Error, ScopeFailure};
+use crate::event::Event;
+use crate::grant::{Allowed, Grant, Issued, IssuedRefresh, Redemption, RefreshRequest};
+use crate::grant_type::{Approved, Authenticated, DynGrantType, Exchange, Refreshing};
+use crate::id::{ClientId, GrantId, GrantTypeName};
+use crate::parameter::Parameter;
+use crate::parameters::Parameters;
+use crate::scope::Scope;
+use crate::secret::{AccessToken, RefreshToken};
+use crate::server::Core;
+use crate::token::{Digest, Presented, RefreshSecret};
+
+use super::{authenticate, scope, settle};
+
+/// A token request: its parameters and the credentials of its client.
+///
+/// HTTP requests are turned into one by [`crate::http`]; a test writes it down.
+///
+/// ```
+/// # use grantor::TokenRequest;
+/// let request = TokenRequest::new("client_credentials")
+///     .basic("reports", "s3cr3t")
+///     .parameter("scope", "orders.read");
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct TokenRequest<'a> {
+    header: HeaderCredentials<'a>,
+    parameters: Parameters<'a>,
+}
+
+impl<'a> TokenRequest<'a> {
+    /// A request with this `grant_type`.
+    pub fn new(grant_type: impl Into<Cow<'a, str>>) -> Self {
+        let mut parameters = Parameters::default();
+        parameters.set(Parameter::GrantType, grant_type.into());
+        Self { header: HeaderCredentials::Absent, parameters }
+    }
+
+    pub(crate) fn from_parts(header: HeaderCredentials<'a>, parameters: Parameters<'a>) -> Self {
+        Self { header, parameters }
+    }
+
+    /// With the client's credentials as in HTTP Basic, already decoded.
+    pub fn basic(mut self, id: &'a str, secret: &'a str) -> Self {
+        self.header = HeaderCredentials::Basic { decoded: Some(Credentials { id, secret }), raw: None };
+        self
+    }
+
+    /// With one more parameter, decoded. A parameter that a specification defines must not
+    /// be added twice.
+    pub fn parameter(mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) -> Self {
+        self.parameters.push(name.into(), value.into());
+        self
+    }
+
+    /// The value of `grant_type`, if there is one.
+    #[must_use]
+    pub fn grant_type(&self) -> Option<&str> {
+        self.parameters.get(Parameter::GrantType)
+    }
+}
+
+impl fmt::Debug for TokenRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenRequest").field("parameters", &self.parameters).finish_non_exhaustive()
+    }
+}
+
+/// A successful answer of the token endpoint (RFC 6749 §5.1).
+#[derive(Debug)]
+pub struct TokenResponse {
+    access_token: AccessToken,
+    expires_in: Option<u64>,
+    refresh_token: Option<RefreshToken>,
+    scope: Scope,
+    grant: GrantId,
+}
+
+impl TokenResponse {
+    /// The value of `token_type` (RFC 6750).
+    pub const TOKEN_TYPE: &'static str = "Bearer";
+
+    /// The access token.
+    #[must_use]
+    pub fn access_token(&self) -> &AccessToken {
+        &self.access_token
+    }
+
+    /// For how many seconds the access token is valid; `None`: until it is revoked.
+    #[must_use]
+    pub fn expires_in(&self) -> Option<u64> {
+        self.expires_in
+    }
+
+    /// The refresh token, if there is one.
+    #[must_use]
+    pub fn refresh_token(&self) -> Option<&RefreshToken> {
+        self.refresh_token.as_ref()
+    }
+
+    /// What the access token stands for.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The grant that the tokens belong to.
+    #[must_use]
+    pub fn grant(&self) -> GrantId {
+        self.grant
+    }
+}
+
+/// Answers a token request and reports what was decided.
+pub(crate) async fn token(core: &Core, request: &TokenRequest<'_>) -> Result<TokenResponse, Error> {
+    let mut client_id = None;
+    let outcome = answer(core, request, &mut client_id).await;
+    if let Err(error) = &outcome {
+        core.report(&Event::TokenRefused { client: client_id.as_ref().or(error.client()), error });
+    }
+    outcome
+}
+
+async fn answer(
+    core: &Core,
+    request: &TokenRequest<'_>,
+    client_id: &mut Option<ClientId>,
+) -> Result<TokenResponse, Error> {
+    let now = core.now();
+    let parameters = &request.parameters;
+    parameters.refuse_repetition()?;
+    let name = parameters.require(Parameter::GrantType)?;
+    let client = authenticate::client(core, request.header, parameters, now).await?;
+    *client_id = Some(client.id().clone());
+    let (grant_type, handler) = select(core, name, &client)?;
+    let issued = issue(core, handler, grant_type, &client, parameters, now).await?;
+    core.report(&Event::TokenIssued {
+        grant_type,
+        client: client.id(),
+        grant: issued.id,
+        scope: &issued.scope,
+    });
+    Ok(respond(core, issued, parameters, now))
+}
+
+/// Off on the server, or off for the client (RFC 6749 §5.2)?
+fn select<'c>(
+    core: &'c Core,
+    name: &str,
+    client: &Client,
+) -> Result<(&'c GrantTypeName, &'c dyn DynGrantType), Error> {
+    let (grant_type, handler) = core.grant_types.get(name).ok_or(Error::UnsupportedGrantType)?;
+    if !client.may_use(grant_type) {
+        return Err(Error::UnauthorizedClient {
+            client: client.id().clone(),
+            grant_type: grant_type.clone(),
+        });
+    }
+    Ok((grant_type, handler))
+}
+
+async fn issue(
+    core: &Core,
+    handler: &dyn DynGrantType,
+    grant_type: &GrantTypeName,
+    client: &Arc<Client>,
+    parameters: &Parameters<'_>,
+    now: Timestamp,
+) -> Result<Issued, Error> {
+    let request = Authenticated::new(Arc::clone(client), parameters, &core.format, now);
+    match handler.approve(&request).await?.0 {
+        Approved::Code(code) => exchange(core, client, &code, parameters, now).await,
+        Approved::RefreshToken(token) => refresh(core, client, &token, parameters, now).await,
+        Approved::New { subject, auth_time, most, refreshable } => {
+            let scope = scope::resolve(core, client, parameters, most.as_ref())?;
+            let allowed = Allowed {
+                client: client.id().clone(),
+                subject,
+                grant_type: grant_type.clone(),
+                scope,
+                began_at: now,
+                auth_time,
+            };
+            begin(core, client, allowed, refreshable, now).await
+        }
+    }
+}
+
+/// A grant that begins with this request.
+pub(crate) async fn begin(
+    core: &Core,
+    client: &Client,
+    allowed: Allowed,
+    refreshable: bool,
+    now: Timestamp,
+) -> Result<Issued, Error> {
+    let terms = core.settings.terms(client, refreshable);
+    let (grant, issued) = Grant::active(allowed, &terms, &core.seed()?, now);
+    settle::insert(core, grant, &Digest::of(issued.access.as_slice())).await?;
+    Ok(issued)
+}
+
+async fn exchange(
+    core: &Core,
+    client: &Client,
+    code: &Presented,
+    parameters: &Parameters<'_>,
+    now: Timestamp,
+) -> Result<Issued, Error> {
+    let seed = core.seed()?;
+    let exchange = Exchange {
+        redemption: Redemption {
+            code: &code.secret,
+            redirect_uri: parameters.get(Parameter::RedirectUri),
+            verifier: parameters.get(Parameter::CodeVerifier),
+        },
+        terms: core.settings.terms(client, true),
+        seed: &seed,
+        now,
+        saw_it_unspent: false,
+    };
+    settle::settle(core, client, code.id, exchange).await
+}
+
+async fn refresh(
+    core: &Core,
+    client: &Client,
+    token: &Presented,
+    parameters: &Parameters<'_>,
+    now: Timestamp,
+) -> Result<Issued, Error> {
+    let seed = core.seed()?;
+    let secret = RefreshSecret::from_bytes(&token.secret);
+    let scope = parameters.get(Parameter::Scope).map(Scope::parse).transpose();
+    let scope = scope.map_err(|_| ScopeFailure::Malformed)?;
+    let refreshing = Refreshing {
+        request: RefreshRequest { secret: &secret, scope: scope.as_ref(), allowed: client.scopes() },
+        terms: core.settings.terms(client, true),
+        keys: &core.retry_keys,
+        seed: &seed,
+        now,
+    };
+    settle::settle(core, client, token.id, refreshing).await
+}
+
+fn respond(core: &Core, issued: Issued, parameters: &Parameters<'_>, now: Timestamp) -> TokenResponse {
+    let refresh_token = match &issued.refresh {
+        IssuedRefresh::None => None,
+        IssuedRefresh::Same => parameters.get(Parameter::RefreshToken).map(RefreshToken::new),
+        // A child record has another id than the grant, but never a refresh token.
+        IssuedRefresh::New(secret) => Some(RefreshToken::new(core.format.write(issued.id, secret))),
+    };
+    TokenResponse {
+        access_token: AccessToken::new(core.format.write(issued.id, &issued.access)),
+        expires_in: issued.expires_at.map(|end| end.since(now).as_secs()),
+        refresh_token,
+        scope: issued.scope,
+        grant: issued.id,
+    }
+}

@@ -1,0 +1,154 @@
+//! What the server decided, as it decides it: [`Event`] and [`EventSink`].
+
+use crate::error::Error;
+use crate::id::{ClientId, GrantId, GrantTypeName, Subject};
+use crate::scope::Scope;
+
+/// One decision. It holds no secret: no code, token, password or client secret.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// An access token was issued.
+    #[non_exhaustive]
+    TokenIssued {
+        /// The grant type of the request.
+        grant_type: &'a GrantTypeName,
+        /// To whom.
+        client: &'a ClientId,
+        /// The grant it belongs to.
+        grant: GrantId,
+        /// What it stands for.
+        scope: &'a Scope,
+    },
+    /// A token request was refused.
+    #[non_exhaustive]
+    TokenRefused {
+        /// The client, as far as the request named one.
+        client: Option<&'a ClientId>,
+        /// Why.
+        error: &'a Error,
+    },
+    /// A resource owner approved, and a code was issued.
+    #[non_exhaustive]
+    Authorized {
+        /// To whom.
+        client: &'a ClientId,
+        /// Who approved.
+        subject: &'a Subject,
+        /// The grant.
+        grant: GrantId,
+        /// What was approved.
+        scope: &'a Scope,
+    },
+    /// An authorization request was refused, by the server or the resource owner.
+    #[non_exhaustive]
+    AuthorizationRefused {
+        /// The client, if the request named a known one.
+        client: Option<&'a ClientId>,
+        /// Why.
+        error: &'a Error,
+    },
+    /// A grant was removed, and all its tokens with it.
+    #[non_exhaustive]
+    GrantRemoved {
+        /// Whose it was.
+        client: &'a ClientId,
+        /// The grant.
+        grant: GrantId,
+        /// Why.
+        reason: RemovalReason,
+    },
+    /// A grant had more live access tokens than it may: the oldest were given up.
+    #[non_exhaustive]
+    AccessTokensDisplaced {
+        /// Whose they were.
+        client: &'a ClientId,
+        /// The grant.
+        grant: GrantId,
+        /// How many.
+        count: usize,
+    },
+    /// The server was built with a setting that weakens security.
+    #[non_exhaustive]
+    SecurityWeakened {
+        /// The name of the setting.
+        setting: &'static str,
+    },
+}
+
+/// Why a grant was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RemovalReason {
+    /// Its code was presented again (RFC 6749 §4.1.2).
+    CodeReplayed,
+    /// A refresh token that had been replaced was presented again (RFC 9700 §4.14.2).
+    RefreshReused,
+    /// Someone asked for it.
+    Revoked,
+}
+
+/// Is told of each decision. Called in the middle of requests, so it must not block.
+pub trait EventSink: Send + Sync + 'static {
+    /// Takes note of `event`.
+    fn event(&self, event: &Event<'_>);
+}
+
+/// Takes no note of anything. What a server uses unless it is given another.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoEvents;
+
+impl EventSink for NoEvents {
+    fn event(&self, _: &Event<'_>) {}
+}
+
+impl<F: Fn(&Event<'_>) + Send + Sync + 'static> EventSink for F {
+    fn event(&self, event: &Event<'_>) {
+        self(event);
+    }
+}
+
+/// Writes each event to `tracing`, under the target `grantor`: what was refused or removed
+/// at `INFO`, failures of this side at `ERROR`, the rest at `DEBUG`.
+#[cfg(feature = "tracing")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TracingEvents;
+
+#[cfg(feature = "tracing")]
+impl EventSink for TracingEvents {
+    fn event(&self, event: &Event<'_>) {
+        use tracing::field::display;
+        match event {
+            Event::TokenIssued { grant_type, client, grant, scope } => tracing::debug!(
+                target: "grantor", %grant_type, %client, %grant, %scope, "token issued"
+            ),
+            Event::TokenRefused { client, error } => {
+                let client = client.map(display);
+                match error {
+                    Error::Server { source } => tracing::error!(
+                        target: "grantor", client, cause = source as &(dyn std::error::Error + 'static), "token request failed"
+                    ),
+                    Error::Unavailable { reason } => tracing::warn!(
+                        target: "grantor", client, cause = reason as &(dyn std::error::Error + 'static), "token request failed"
+                    ),
+                    _ => tracing::info!(target: "grantor", client, reason = %error, "token refused"),
+                }
+            }
+            Event::Authorized { client, subject, grant, scope } => tracing::debug!(
+                target: "grantor", %client, %subject, %grant, %scope, "authorized"
+            ),
+            Event::AuthorizationRefused { client, error } => tracing::info!(
+                target: "grantor", client = client.map(display), reason = %error, "authorization refused"
+            ),
+            Event::GrantRemoved { client, grant, reason } => tracing::info!(
+                target: "grantor", %client, %grant, ?reason, "grant removed"
+            ),
+            Event::AccessTokensDisplaced { client, grant, count } => tracing::info!(
+                target: "grantor", %client, %grant, count, "access tokens displaced"
+            ),
+            Event::SecurityWeakened { setting } => tracing::warn!(
+                target: "grantor", setting, "a setting weakens security"
+            ),
+        }
+    }
+}

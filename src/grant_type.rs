@@ -1,0 +1,278 @@
+//! Grant types: what a token request is asked to prove, one file each.
+//!
+//! A [`GrantType`] reads its parameters and says what was approved. The server has
+//! authenticated the client before, and narrows scopes, mints tokens and stores them
+//! after.
+
+mod authorization_code;
+mod client_credentials;
+mod refresh_token;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::client::Client;
+use crate::clock::Timestamp;
+use crate::error::{Error, GrantFailure, RequestFailure};
+use crate::grant::{Grant, Issued};
+use crate::id::{GrantTypeName, Subject};
+use crate::parameter::Parameter;
+use crate::parameters::Parameters;
+use crate::scope::Scope;
+use crate::token::{Digest, Presented, TokenFormat};
+
+pub use authorization_code::AuthorizationCodeGrant;
+pub(crate) use authorization_code::Exchange;
+pub use client_credentials::ClientCredentialsGrant;
+pub use refresh_token::RefreshTokenGrant;
+pub(crate) use refresh_token::Refreshing;
+
+/// One grant type of the token endpoint.
+///
+/// The built-in ones use nothing that is not here.
+pub trait GrantType: Send + Sync + 'static {
+    /// The value of `grant_type` that selects it.
+    fn name(&self) -> GrantTypeName;
+
+    /// What the request is allowed. The client is authenticated and registered for this
+    /// grant type.
+    ///
+    /// # Errors
+    /// Whatever the client is to be told, such as a missing parameter or
+    /// [`Error::InvalidGrant`].
+    fn approve(&self, request: &Authenticated<'_>) -> impl Future<Output = Result<Approval, Error>> + Send;
+}
+
+/// A token request whose client has been authenticated.
+pub struct Authenticated<'a> {
+    client: Arc<Client>,
+    parameters: &'a Parameters<'a>,
+    format: &'a TokenFormat,
+    now: Timestamp,
+}
+
+impl<'a> Authenticated<'a> {
+    pub(crate) fn new(
+        client: Arc<Client>,
+        parameters: &'a Parameters<'a>,
+        format: &'a TokenFormat,
+        now: Timestamp,
+    ) -> Self {
+        Self { client, parameters, format, now }
+    }
+
+    /// The client that sent the request.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// When the request began.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The value of a parameter that a specification defines; `None` if it is absent or
+    /// empty.
+    #[must_use]
+    pub fn parameter(&self, parameter: Parameter) -> Option<&str> {
+        self.parameters.get(parameter)
+    }
+
+    /// The value of such a parameter.
+    ///
+    /// # Errors
+    /// [`RequestFailure::Missing`] if it is absent or empty.
+    pub fn required(&self, parameter: Parameter) -> Result<&str, Error> {
+        self.parameters.require(parameter)
+    }
+
+    /// The value of a parameter that this grant type defines for itself.
+    ///
+    /// # Errors
+    /// [`RequestFailure::Repeated`] if it occurs more than once.
+    pub fn own_parameter(&self, name: &'static str) -> Result<Option<&str>, Error> {
+        let mut values = self.parameters.other(name);
+        let value = values.next();
+        match values.next() {
+            None => Ok(value),
+            Some(_) => Err(RequestFailure::Repeated(Parameter::Extension(name)).into()),
+        }
+    }
+
+    /// All values of a parameter that may be repeated, such as `resource`.
+    pub fn repeatable_parameter<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s str> {
+        self.parameters.other(name)
+    }
+
+    /// Reads a code or token that is to be looked up.
+    fn presented(&self, parameter: Parameter) -> Result<Presented, Error> {
+        let text = self.required(parameter)?;
+        self.format.read(text).ok_or(GrantFailure::Malformed.into())
+    }
+}
+
+impl fmt::Debug for Authenticated<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticated").field("client", self.client.id()).finish_non_exhaustive()
+    }
+}
+
+/// What a [`GrantType`] approved.
+pub struct Approval(pub(crate) Approved);
+
+pub(crate) enum Approved {
+    /// A grant that begins with this request.
+    New { subject: Option<Subject>, auth_time: Option<Timestamp>, most: Option<Scope>, refreshable: bool },
+    /// The grant whose code is presented, if it is found to be right.
+    Code(Presented),
+    /// The grant whose refresh token is presented, if it is found to be right.
+    RefreshToken(Presented),
+}
+
+impl Approval {
+    /// The client may act for itself, with the scope it asks for, as far as it is
+    /// registered for it. There is no refresh token (RFC 6749 §4.4.3).
+    #[must_use]
+    pub fn for_client() -> Self {
+        Self(Approved::New { subject: None, auth_time: None, most: None, refreshable: false })
+    }
+
+    /// The client may act for `subject`, with the scope it asks for, as far as it is
+    /// registered for it. A refresh token is issued if the client's registration allows it.
+    #[must_use]
+    pub fn for_subject(subject: Subject) -> Self {
+        Self(Approved::New { subject: Some(subject), auth_time: None, most: None, refreshable: true })
+    }
+
+    /// Grants no more than `most`, whatever the client is registered for.
+    #[must_use]
+    pub fn at_most(mut self, scope: Scope) -> Self {
+        if let Approved::New { most, .. } = &mut self.0 {
+            *most = Some(scope);
+        }
+        self
+    }
+
+    /// Says when the subject was authenticated.
+    #[must_use]
+    pub fn authenticated_at(mut self, moment: Timestamp) -> Self {
+        if let Approved::New { auth_time, .. } = &mut self.0 {
+            *auth_time = Some(moment);
+        }
+        self
+    }
+
+    /// Issues no refresh token.
+    #[must_use]
+    pub fn without_refresh_token(mut self) -> Self {
+        if let Approved::New { refreshable, .. } = &mut self.0 {
+            *refreshable = false;
+        }
+        self
+    }
+
+    /// Whatever the code in the request stands for, once the server has found it to be
+    /// right.
+    ///
+    /// # Errors
+    /// When there is no code, or it is not one of this server's.
+    pub fn of_code(request: &Authenticated<'_>) -> Result<Self, Error> {
+        request.presented(Parameter::Code).map(|code| Self(Approved::Code(code)))
+    }
+
+    /// Whatever the refresh token in the request stands for, once the server has found it
+    /// to be right.
+    ///
+    /// # Errors
+    /// When there is no refresh token, or it is not one of this server's.
+    pub fn of_refresh_token(request: &Authenticated<'_>) -> Result<Self, Error> {
+        request.presented(Parameter::RefreshToken).map(|token| Self(Approved::RefreshToken(token)))
+    }
+}
+
+impl fmt::Debug for Approval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Approved::New { .. } => "Approval(a new grant)",
+            Approved::Code(_) => "Approval(of a code)",
+            Approved::RefreshToken(_) => "Approval(of a refresh token)",
+        })
+    }
+}
+
+/// How a request moves an existing grant on. Asked again on what is there whenever a write
+/// did not go through.
+pub(crate) trait Transition {
+    fn decide(&mut self, grant: &Grant) -> Decision;
+}
+
+/// What is to happen to an existing grant.
+pub(crate) enum Decision {
+    /// Write `next`; then `issued` is the answer.
+    Replace {
+        next: Box<Grant>,
+        minted: Digest,
+        issued: Issued,
+        displaced: usize,
+    },
+    /// Write `next`, and decide again on it.
+    Prepare {
+        next: Box<Grant>,
+    },
+    /// Insert `child`; then `issued` is the answer.
+    Insert {
+        child: Box<Grant>,
+        minted: Digest,
+        issued: Issued,
+    },
+    /// Nothing changes, and `issued` is the answer.
+    Answer(Issued),
+    /// Remove the grant, and refuse.
+    Remove(GrantFailure),
+    /// What was read cannot be the latest: look once more, then refuse.
+    LookAgain(GrantFailure),
+    Refuse(Error),
+}
+
+/// [`GrantType`] once more, object-safe.
+pub(crate) trait DynGrantType: Send + Sync {
+    fn approve<'a>(
+        &'a self,
+        request: &'a Authenticated<'_>,
+    ) -> Pin<Box<dyn Future<Output = Result<Approval, Error>> + Send + 'a>>;
+}
+
+impl<G: GrantType> DynGrantType for G {
+    fn approve<'a>(
+        &'a self,
+        request: &'a Authenticated<'_>,
+    ) -> Pin<Box<dyn Future<Output = Result<Approval, Error>> + Send + 'a>> {
+        Box::pin(GrantType::approve(self, request))
+    }
+}
+
+/// The grant types of a server, by name.
+#[derive(Default)]
+pub(crate) struct GrantTypes(Vec<(GrantTypeName, Box<dyn DynGrantType>)>);
+
+impl GrantTypes {
+    /// Adds `grant_type`, in the place of one with the same name.
+    pub(crate) fn add(&mut self, grant_type: impl GrantType) {
+        let name = grant_type.name();
+        self.0.retain(|(own, _)| *own != name);
+        self.0.push((name, Box::new(grant_type)));
+    }
+
+    /// Names are compared exactly (RFC 6749 Appendix A.10).
+    pub(crate) fn get(&self, name: &str) -> Option<(&GrantTypeName, &dyn DynGrantType)> {
+        self.0.iter().find(|(own, _)| own.as_str() == name).map(|(name, grant_type)| (name, &**grant_type))
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &GrantTypeName> {
+        self.0.iter().map(|(name, _)| name)
+    }
+}

@@ -1,0 +1,75 @@
+//! From the bytes of a request to its parameters and credentials.
+
+use crate::client::authentication::{Credentials, HeaderCredentials};
+use crate::endpoint::AuthorizationRequest;
+use crate::error::{Error, RequestFailure};
+use crate::parameters::Parameters;
+
+use super::basic::{self, Authorization};
+use super::form::{self, FormError, FormLimits};
+use super::request::{Repeated, Request};
+
+pub(super) fn parameters(form: &[u8]) -> Result<Parameters<'_>, Error> {
+    let mut parameters = Parameters::default();
+    for pair in form::pairs(form, FormLimits::default()) {
+        let (name, value) = pair.map_err(failure)?;
+        parameters.push(name, value);
+    }
+    Ok(parameters)
+}
+
+fn failure(error: FormError) -> RequestFailure {
+    match error {
+        FormError::TooManyParameters => RequestFailure::TooManyParameters,
+        FormError::TooLong => RequestFailure::TooLong,
+        FormError::BadEscape | FormError::NotUtf8 => RequestFailure::Form,
+    }
+}
+
+impl<'a> AuthorizationRequest<'a> {
+    /// Reads the query of a request to the authorization endpoint, or the body of one that
+    /// was posted.
+    ///
+    /// # Errors
+    /// When it is not well-formed form data. There is no client to redirect to then.
+    pub fn from_query(query: &'a str) -> Result<Self, Error> {
+        parameters(query.as_bytes()).map(Self::from_parameters)
+    }
+}
+
+/// RFC 6749 §3.2 and Appendix B.
+pub(super) fn check_media_type(request: &Request<'_>) -> Result<(), Error> {
+    let is_form = matches!(request.only("content-type"), Ok(Some(value)) if is_form(value));
+    if is_form { Ok(()) } else { Err(RequestFailure::MediaType.into()) }
+}
+
+fn is_form(value: &[u8]) -> bool {
+    let mut parts = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    let essence = parts.next().unwrap_or_default();
+    let charset_is_utf8 = |part: &[u8]| {
+        let Some((name, value)) = part.split_at_checked("charset=".len()) else { return true };
+        !name.eq_ignore_ascii_case(b"charset=")
+            || value.trim_ascii().eq_ignore_ascii_case(b"utf-8")
+            || value.eq_ignore_ascii_case(b"\"utf-8\"")
+    };
+    essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") && parts.all(charset_is_utf8)
+}
+
+/// The `Authorization` header, if there is one.
+pub(super) fn authorization(request: &Request<'_>) -> Result<Option<Authorization>, Error> {
+    match request.only("authorization") {
+        Ok(header) => Ok(header.map(basic::parse)),
+        Err(Repeated) => Err(RequestFailure::SeveralCredentials.into()),
+    }
+}
+
+pub(super) fn credentials(header: Option<&Authorization>) -> HeaderCredentials<'_> {
+    let pair = |(id, secret)| Credentials { id, secret };
+    match header {
+        None => HeaderCredentials::Absent,
+        Some(Authorization::Other) => HeaderCredentials::Unsupported,
+        Some(Authorization::Basic(basic)) => {
+            HeaderCredentials::Basic { decoded: basic.decoded().map(pair), raw: basic.raw().map(pair) }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What an adapter sends back.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::endpoint::TokenResponse;
+use crate::error::Error;
+
+/// An HTTP response: status, headers and body.
+pub struct Reply {
+    status: u16,
+    headers: Vec<(&'static str, Cow<'static, str>)>,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The headers. Names are in lower case.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.headers.iter().map(|(name, value)| (*name, &**value))
+    }
+
+    /// The value of the first header with this name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The body alone, without copying it.
+    #[must_use]
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
+    }
+
+    pub(super) fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new() }
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// A successful answer of the token endpoint (RFC 6749 §5.1).
+    pub(super) fn token(response: &TokenResponse) -> Self {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            access_token: &'a str,
+            token_type: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            expires_in: Option<u64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            refresh_token: Option<&'a str>,
+            scope: &'a str,
+        }
+        Self::json(
+            200,
+            &Body {
+                access_token: response.access_token().expose(),
+                token_type: TokenResponse::TOKEN_TYPE,
+                expires_in: response.expires_in(),
+                refresh_token: response.refresh_token().map(crate::RefreshToken::expose),
+                scope: response.scope().as_str(),
+            },
+        )
+    }
+
+    /// An error of a machine endpoint (RFC 6749 §5.2).
+    pub(super) fn error(error: &Error, presentation: &Presentation) -> Self {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: &'static str,
+            error_description: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            error_uri: Option<&'a str>,
+        }
+        let wire = error.wire();
+        let mut reply = Self::json(
+            wire.status,
+            &Body {
+                error: wire.error,
+                error_description: wire.description,
+                error_uri: presentation.error_uri.as_deref(),
+            },
+        );
+        if wire.challenge {
+            // RFC 9110 §15.5.2: a 401 always carries a challenge.
+            reply = reply.with("www-authenticate", presentation.challenge.clone());
+        }
+        if let Some(seconds) = wire.retry_after {
+            reply = reply.with("retry-after", seconds.to_string());
+        }
+        reply
+    }
+
+    /// JSON that must not be cached (RFC 6749 §5.1).
+    fn json(status: u16, body: &impl Serialize) -> Self {
+        let mut bytes = Vec::with_capacity(384);
+        // Serializing plain texts into memory cannot fail.
+        let _ = serde_json::to_writer(&mut bytes, body);
+        let mut headers = Vec::with_capacity(6);
+        headers.push(("content-type", Cow::Borrowed("application/json")));
+        headers.push(("cache-control", Cow::Borrowed("no-store")));
+        headers.push(("pragma", Cow::Borrowed("no-cache")));
+        Self { status, headers, body: bytes }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The body may hold tokens.
+        f.debug_struct("Reply").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// What errors carry besides themselves.
+#[derive(Clone, Debug)]
+pub(super) struct Presentation {
+    /// The value of `WWW-Authenticate`.
+    pub(super) challenge: String,
+    pub(super) error_uri: Option<String>,
+}

@@ -1,0 +1,68 @@
+//! The decoded parameters that one request has.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::error::{Error, RequestFailure};
+use crate::parameter::Parameter;
+
+/// The decoded parameters of one request.
+#[derive(Clone, Default)]
+pub(crate) struct Parameters<'a> {
+    defined: Vec<(Parameter, Cow<'a, str>)>,
+    other: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+}
+
+impl<'a> Parameters<'a> {
+    pub(crate) fn push(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
+        match Parameter::named(&name) {
+            Some(parameter) => self.set(parameter, value),
+            None => self.other.push((name, value)),
+        }
+    }
+
+    pub(crate) fn set(&mut self, parameter: Parameter, value: Cow<'a, str>) {
+        if self.defined.is_empty() {
+            self.defined.reserve(8);
+        }
+        self.defined.push((parameter, value));
+    }
+
+    /// The value; an empty one counts as absent (RFC 6749 §3.2).
+    pub(crate) fn get(&self, parameter: Parameter) -> Option<&str> {
+        let (_, value) = self.defined.iter().find(|(own, _)| *own == parameter)?;
+        Some(&**value).filter(|value| !value.is_empty())
+    }
+
+    pub(crate) fn require(&self, parameter: Parameter) -> Result<&str, Error> {
+        self.get(parameter).ok_or(Error::missing(parameter))
+    }
+
+    /// The values of a parameter that no specification defines.
+    pub(crate) fn other<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s str> {
+        let named = self.other.iter().filter(move |(own, _)| own == name);
+        named.map(|(_, value)| &**value).filter(|value| !value.is_empty())
+    }
+
+    pub(crate) fn is_repeated(&self, parameter: Parameter) -> bool {
+        self.defined.iter().filter(|(own, _)| *own == parameter).nth(1).is_some()
+    }
+
+    /// No defined parameter occurs twice, even with the same value (RFC 6749 §3.2).
+    pub(crate) fn refuse_repetition(&self) -> Result<(), Error> {
+        let mut rest = self.defined.iter();
+        while let Some((parameter, _)) = rest.next() {
+            if rest.as_slice().iter().any(|(other, _)| other == parameter) {
+                return Err(RequestFailure::Repeated(*parameter).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Parameters<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values may be secrets.
+        f.debug_list().entries(self.defined.iter().map(|(parameter, _)| parameter.as_str())).finish()
+    }
+}

@@ -1,0 +1,210 @@
+//! [`AuthorizationServer`]: how it is built, and one short method per endpoint.
+
+mod builder;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::clock::{Clock, Timestamp};
+use crate::endpoint::{
+    AuthorizationRefused, AuthorizationRequest, AuthorizationResponse, ConsentDecision, ConsentRequest,
+    Introspection, TokenRequest, TokenResponse,
+};
+use crate::endpoint::{authorize, introspect, revoke, token};
+use crate::entropy::{Entropy, Seed};
+use crate::error::Error;
+use crate::event::{Event, EventSink};
+use crate::grant_type::GrantTypes;
+use crate::id::{GrantTypeName, Subject};
+use crate::scope::ScopeDefinition;
+use crate::server_key::Subkeys;
+use crate::settings::Settings;
+use crate::store::{DynClientStore, DynTokenStore, DynUserStore, GrantQuery, Page};
+use crate::token::TokenFormat;
+
+pub use builder::{Builder, InvalidServer};
+
+/// An OAuth 2.0 authorization server (RFC 6749 §1.1).
+///
+/// It knows no transport: each method takes a parsed request and returns an answer or a
+/// typed error. Cloning it is cheap and gives the same server.
+///
+/// ```
+/// use grantor::store::{MemoryClientStore, MemoryTokenStore};
+/// use grantor::{AuthorizationServer, Client, GrantTypeName, TokenRequest};
+///
+/// let (secret, hashed) = Client::generate_secret()?;
+/// let reports = Client::confidential("reports")
+///     .secret(hashed)
+///     .grant_type(GrantTypeName::CLIENT_CREDENTIALS)
+///     .scopes("orders.read")
+///     .default_scopes("orders.read")
+///     .build()?;
+/// let server = AuthorizationServer::builder("https://id.example.com")
+///     .clients(MemoryClientStore::from_iter([reports]))
+///     .tokens(MemoryTokenStore::new())
+///     .build()?;
+///
+/// let request = TokenRequest::new("client_credentials").basic("reports", secret.expose());
+/// let response = grantor::testing::block_on(server.token(&request))?;
+/// assert_eq!(response.scope().as_str(), "orders.read");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct AuthorizationServer(Arc<Core>);
+
+/// What all endpoints work with.
+pub(crate) struct Core {
+    pub(crate) issuer: String,
+    pub(crate) clients: Box<dyn DynClientStore>,
+    pub(crate) users: Option<Box<dyn DynUserStore>>,
+    pub(crate) tokens: Box<dyn DynTokenStore>,
+    pub(crate) grant_types: GrantTypes,
+    pub(crate) settings: Settings,
+    pub(crate) scopes: Vec<ScopeDefinition>,
+    pub(crate) format: TokenFormat,
+    pub(crate) ticket_keys: Subkeys,
+    pub(crate) retry_keys: Subkeys,
+    clock: Box<dyn Clock>,
+    entropy: Box<dyn Entropy>,
+    events: Box<dyn EventSink>,
+}
+
+impl Core {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn seed(&self) -> Result<Seed, Error> {
+        Ok(Seed::draw(&*self.entropy)?)
+    }
+
+    pub(crate) fn report(&self, event: &Event<'_>) {
+        self.events.event(event);
+    }
+}
+
+impl AuthorizationServer {
+    /// Begins to build a server that calls itself `issuer` (RFC 8414 §2): an `https` URL
+    /// without query or fragment, or an `http` one on loopback.
+    pub fn builder(issuer: impl Into<String>) -> Builder {
+        Builder::new(issuer.into())
+    }
+
+    /// Answers a token request (RFC 6749 §3.2).
+    ///
+    /// The future may be dropped at any time: the grant is then in its old or its new
+    /// state.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the request, its client, its grant or its scope; or a store
+    /// that failed. [`Error::wire`] is what the client is to be told.
+    pub async fn token(&self, request: &TokenRequest<'_>) -> Result<TokenResponse, Error> {
+        token::token(&self.0, request).await
+    }
+
+    /// Checks an authorization request (RFC 6749 §4.1.1) and returns what a consent page
+    /// needs. Nothing is stored.
+    ///
+    /// `session_binding` is anything that only this browser session knows, such as the
+    /// value of its cookie; [`decide`](Self::decide) must be given the same.
+    ///
+    /// # Errors
+    /// Says whether to show a page or to redirect, and how.
+    pub async fn authorize(
+        &self,
+        request: &AuthorizationRequest<'_>,
+        session_binding: &[u8],
+    ) -> Result<ConsentRequest, AuthorizationRefused> {
+        authorize::authorize(&self.0, request, session_binding).await
+    }
+
+    /// Takes the decision of the resource owner, and makes the code: the only way to one.
+    ///
+    /// `ticket` is that of the [`ConsentRequest`], at most ten minutes old; `subject` is who
+    /// is logged in, and `auth_time` when that happened.
+    ///
+    /// # Errors
+    /// Says whether to show a page or to redirect, and how. A denial is a response, no
+    /// error.
+    pub async fn decide(
+        &self,
+        ticket: &str,
+        session_binding: &[u8],
+        subject: &Subject,
+        auth_time: Timestamp,
+        decision: ConsentDecision,
+    ) -> Result<AuthorizationResponse, AuthorizationRefused> {
+        let consent = authorize::Consent { ticket, session_binding, subject, auth_time, decision };
+        authorize::decide(&self.0, consent).await
+    }
+
+    /// What `token`, an access or a refresh token, stands for at this time (RFC 7662).
+    ///
+    /// The caller is trusted: who may ask is for the host to say.
+    ///
+    /// # Errors
+    /// When a store failed.
+    pub async fn introspect(&self, token: &str) -> Result<Introspection, Error> {
+        introspect::introspect(&self.0, token).await
+    }
+
+    /// Ends the grant of `token`, an access or a refresh token, and all its tokens with it
+    /// (RFC 7009). True if it was good until now.
+    ///
+    /// The caller is trusted: who may ask is for the host to say.
+    ///
+    /// # Errors
+    /// When a store failed; the token may then still be valid.
+    pub async fn revoke(&self, token: &str) -> Result<bool, Error> {
+        revoke::revoke(&self.0, token).await
+    }
+
+    /// A page of the grants that match, for administration. Tokens never show.
+    ///
+    /// # Errors
+    /// When the store failed.
+    pub async fn grants(&self, query: &GrantQuery) -> Result<Page, Error> {
+        Ok(self.0.tokens.find(query).await?)
+    }
+
+    /// Deletes up to `limit` records that expired a while ago, and says how many. Stores
+    /// reclaim room as they go; this is for those that want it sooner.
+    ///
+    /// # Errors
+    /// When the store failed.
+    pub async fn purge_expired(&self, limit: usize) -> Result<usize, Error> {
+        Ok(self.0.tokens.purge_expired(self.0.now(), limit).await?)
+    }
+
+    /// The issuer identifier, as it was given.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
+    /// The grant types that are on.
+    pub fn grant_types(&self) -> impl Iterator<Item = &GrantTypeName> {
+        self.0.grant_types.names()
+    }
+
+    /// What the settings say.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn core(&self) -> &Core {
+        &self.0
+    }
+
+    pub(crate) fn report(&self, event: &Event<'_>) {
+        self.0.report(event);
+    }
+}
+
+impl fmt::Debug for AuthorizationServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationServer").field("issuer", &self.0.issuer).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,103 @@
+//! The contract holds for a plain correct store, and is broken by each store that is
+//! broken on purpose.
+
+mod flawed;
+mod flawed_registry;
+
+use std::sync::Arc;
+
+use crate::testing::reference::Reference;
+use crate::testing::{Fault, Faults, FaultyStore, LatencyStore, Method, block_on};
+
+use super::*;
+use flawed::Flawed;
+
+#[test]
+fn a_correct_store_passes_bare_and_behind_each_wrapper() {
+    block_on(async {
+        token_store(async || Reference::default()).await?;
+        token_store(async || Arc::new(Reference::default())).await?;
+        token_store(async || LatencyStore::new(Reference::default())).await?;
+        token_store(async || LatencyStore::new(Reference::default()).yields(3)).await?;
+        token_store(async || FaultyStore::new(Reference::default(), &Faults::new())).await
+    })
+    .unwrap();
+}
+
+#[test]
+fn correct_registries_pass_bare_and_behind_each_wrapper() {
+    block_on(async {
+        client_store(async |clients| Reference::with_clients(clients)).await?;
+        client_registry(async || Reference::default()).await?;
+        client_registry(async || Arc::new(LatencyStore::new(Reference::default()))).await?;
+        client_registry(async || FaultyStore::new(Reference::default(), &Faults::new())).await?;
+        user_store(async |users| Reference::with_users(users)).await?;
+        user_registry(async || Reference::default()).await?;
+        user_registry(async || Arc::new(LatencyStore::new(Reference::default()))).await?;
+        user_registry(async || FaultyStore::new(Reference::default(), &Faults::new())).await
+    })
+    .unwrap();
+}
+
+#[test]
+fn each_flaw_breaks_the_rules_that_forbid_it() {
+    let broken_rules = |found: Result<(), Violations>| -> Vec<_> {
+        found.err().iter().flat_map(Violations::rules).collect()
+    };
+    for (flaw, rules) in flawed::FLAWS {
+        let mut broken = broken_rules(block_on(token_store(async || Flawed::new(*flaw))));
+        // Some races need a store that takes its time, as real ones do.
+        if rules.iter().any(|rule| !broken.contains(rule)) {
+            let slow = async || LatencyStore::new(Flawed::new(*flaw));
+            broken.extend(broken_rules(block_on(token_store(slow))));
+        }
+        for rule in *rules {
+            assert!(broken.contains(rule), "{flaw:?} should break {rule}, and breaks {broken:?}");
+        }
+    }
+}
+
+#[test]
+fn each_rule_is_broken_by_a_flaw() {
+    let faults = Faults::new();
+    for method in [Method::Insert, Method::Load, Method::Replace, Method::Remove, Method::Find] {
+        faults.on(method, Fault::Fail);
+    }
+    let store = async || FaultyStore::new(Reference::default(), &faults);
+    let violations = block_on(token_store(store)).unwrap_err();
+    assert!(violations.iter().all(|violation| violation.detail.contains("told to fail")), "{violations}");
+    for rule in violations.rules() {
+        assert!(flawed::FLAWS.iter().any(|(_, rules)| rules.contains(&rule)), "{rule}");
+    }
+}
+
+#[test]
+fn each_flaw_of_a_registry_breaks_the_rules_that_forbid_it() {
+    for (flaw, rules) in flawed_registry::FLAWS {
+        let broken = block_on(flawed_registry::broken_rules(*flaw));
+        for rule in *rules {
+            assert!(broken.contains(rule), "{flaw:?}, {rule}: {broken:?}");
+        }
+    }
+}
+
+#[test]
+fn a_failure_of_the_store_is_a_violation_with_its_cause() {
+    let faults = Faults::new();
+    faults.on(Method::Find, Fault::Fail);
+    let store = async || FaultyStore::new(Reference::default(), &faults);
+    let violations = block_on(token_store(store)).unwrap_err();
+    let expected = ["find_matching", "find_pages", "find_current", "find_past_removed"];
+    assert!(violations.rules().eq(expected), "{violations}");
+    let shown = violations.to_string();
+    assert!(shown.starts_with("the store breaks 4 rules of its contract\n"), "{shown}");
+    assert!(shown.contains("find failed: the store failed: find was told to fail"), "{shown}");
+}
+
+#[test]
+fn the_checks_can_run_in_a_spawned_task() {
+    fn is_send(_: &impl Send) {}
+    is_send(&token_store(async || Reference::default()));
+    is_send(&client_registry(async || Reference::default()));
+    is_send(&user_registry(async || Reference::default()));
+}

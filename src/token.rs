@@ -1,0 +1,293 @@
+//! Token strings: how they are minted, read, digested and derived.
+//!
+//! A token is the base64url of a grant's id (16 bytes) and a secret (32 bytes): 64
+//! characters, after a prefix if one is set. The id finds the record, the secret proves
+//! possession, and the record keeps only digests.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::id::GrantId;
+
+const ID_BYTES: usize = 16;
+const SECRET_BYTES: usize = 32;
+const ENCODED: usize = (ID_BYTES + SECRET_BYTES) / 3 * 4;
+
+/// The secret half of a token.
+pub(crate) type TokenSecret = Zeroizing<[u8; SECRET_BYTES]>;
+
+/// A SHA-256 digest. `==` takes the same time for each pair.
+#[derive(Clone, Copy)]
+pub(crate) struct Digest([u8; 32]);
+
+impl Digest {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// A digest that no text is known to have.
+    pub(crate) const fn of_nothing() -> Self {
+        Self([0; 32])
+    }
+
+    /// The digest of several parts, each with its length, so that no two lists collide.
+    pub(crate) fn of_parts(label: &str, parts: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(label);
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Self(hash.finalize().into())
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    fn words(&self) -> [u64; 4] {
+        let (words, _) = self.0.as_chunks::<8>();
+        std::array::from_fn(|at| words.get(at).map_or(0, |word| u64::from_ne_bytes(*word)))
+    }
+}
+
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        // Four words compare faster than 32 bytes, and as blindly.
+        self.words().as_slice().ct_eq(other.words().as_slice()).into()
+    }
+}
+
+impl Eq for Digest {}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(…)")
+    }
+}
+
+/// Writes and reads token strings under one prefix.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenFormat {
+    prefix: Arc<str>,
+}
+
+impl TokenFormat {
+    pub(crate) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.into() }
+    }
+
+    pub(crate) fn write(&self, id: GrantId, secret: &TokenSecret) -> String {
+        let mut bytes = Zeroizing::new([0; ID_BYTES + SECRET_BYTES]);
+        let (id_part, secret_part) = bytes.split_at_mut(ID_BYTES);
+        id_part.copy_from_slice(id.as_bytes());
+        secret_part.copy_from_slice(secret.as_slice());
+        let mut text = String::with_capacity(self.prefix.len() + ENCODED);
+        text.push_str(&self.prefix);
+        URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut text);
+        text
+    }
+
+    /// `None` for anything that this server cannot have written.
+    pub(crate) fn read(&self, text: &str) -> Option<Presented> {
+        let encoded = text.strip_prefix(&*self.prefix)?;
+        if encoded.len() != ENCODED {
+            return None;
+        }
+        let mut bytes = Zeroizing::new([0; ID_BYTES + SECRET_BYTES]);
+        let length = URL_SAFE_NO_PAD.decode_slice(encoded, bytes.as_mut_slice()).ok()?;
+        if length != bytes.len() {
+            return None;
+        }
+        let (id, secret) = bytes.split_first_chunk::<ID_BYTES>()?;
+        let secret: &[u8; SECRET_BYTES] = secret.try_into().ok()?;
+        Some(Presented { id: GrantId::from_bytes(*id), secret: Zeroizing::new(*secret) })
+    }
+}
+
+/// A token that somebody presents: well-formed, and nothing more is known of it.
+pub(crate) struct Presented {
+    pub(crate) id: GrantId,
+    pub(crate) secret: TokenSecret,
+}
+
+impl Presented {
+    pub(crate) fn digest(&self) -> Digest {
+        Digest::of(self.secret.as_slice())
+    }
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Presented({}, …)", self.id)
+    }
+}
+
+/// The 32 secret bytes of a refresh token: the family that all tokens of a grant share,
+/// how often it was rotated, and the part that rotates.
+pub(crate) struct RefreshSecret {
+    pub(crate) family: Zeroizing<[u8; 12]>,
+    pub(crate) generation: u32,
+    pub(crate) rotating: Zeroizing<[u8; 16]>,
+}
+
+impl RefreshSecret {
+    pub(crate) fn first(random: &TokenSecret) -> Self {
+        let mut secret = Self::from_bytes(random);
+        secret.generation = 0;
+        secret
+    }
+
+    pub(crate) fn from_bytes(bytes: &TokenSecret) -> Self {
+        let mut family = Zeroizing::new([0; 12]);
+        let mut generation = [0; 4];
+        let mut rotating = Zeroizing::new([0; 16]);
+        let (head, tail) = bytes.split_at(16);
+        let (head_family, head_generation) = head.split_at(12);
+        family.copy_from_slice(head_family);
+        generation.copy_from_slice(head_generation);
+        rotating.copy_from_slice(tail);
+        Self { family, generation: u32::from_be_bytes(generation), rotating }
+    }
+
+    pub(crate) fn to_bytes(&self) -> TokenSecret {
+        let mut bytes = Zeroizing::new([0; SECRET_BYTES]);
+        let (head, tail) = bytes.split_at_mut(16);
+        let (family, generation) = head.split_at_mut(12);
+        family.copy_from_slice(self.family.as_slice());
+        generation.copy_from_slice(&self.generation.to_be_bytes());
+        tail.copy_from_slice(self.rotating.as_slice());
+        bytes
+    }
+}
+
+/// What both successors of a refresh token are derived from: with it and the presented
+/// token they can be rebuilt; from the record alone they cannot.
+pub(crate) struct Succession<'a> {
+    pub(crate) presented: &'a RefreshSecret,
+    pub(crate) id: GrantId,
+    pub(crate) generation: u32,
+    pub(crate) salt: &'a [u8; 16],
+    pub(crate) retry_key: &'a [u8; 32],
+}
+
+impl Succession<'_> {
+    pub(crate) fn refresh_secret(&self) -> RefreshSecret {
+        let derived = self.derive(&[b"grantor/refresh/1"]);
+        let mut rotating = Zeroizing::new([0; 16]);
+        rotating.copy_from_slice(derived.split_at(16).0);
+        RefreshSecret { family: self.presented.family.clone(), generation: self.generation, rotating }
+    }
+
+    pub(crate) fn access_secret(&self, scope: &str) -> TokenSecret {
+        self.derive(&[b"grantor/access/1", Digest::of(scope.as_bytes()).as_bytes()])
+    }
+
+    fn derive(&self, label: &[&[u8]]) -> TokenSecret {
+        let mut mac = keyed(self.presented.rotating.as_slice());
+        for part in label {
+            mac.update(part);
+        }
+        mac.update(self.id.as_bytes());
+        mac.update(&self.generation.to_be_bytes());
+        mac.update(self.salt);
+        mac.update(self.retry_key);
+        Zeroizing::new(mac.finalize().into_bytes().into())
+    }
+}
+
+/// HMAC-SHA256 under `key`.
+pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    // HMAC takes keys of each length; the other arm is never entered.
+    Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(byte: u8) -> TokenSecret {
+        Zeroizing::new([byte; 32])
+    }
+
+    #[test]
+    fn a_token_is_64_characters_after_its_prefix_and_read_back() {
+        for prefix in ["", "grt_"] {
+            let format = TokenFormat::new(prefix);
+            let text = format.write(GrantId::from_bytes([1; 16]), &secret(2));
+            assert_eq!(text.len(), prefix.len() + 64);
+            let read = format.read(&text).unwrap();
+            assert_eq!((*read.id.as_bytes(), *read.secret), ([1; 16], [2; 32]));
+        }
+    }
+
+    #[test]
+    fn what_this_server_cannot_have_written_is_not_read() {
+        let format = TokenFormat::new("grt_");
+        let text = format.write(GrantId::from_bytes([1; 16]), &secret(2));
+        let bare = &text[4..];
+        for bad in [
+            "",
+            "grt_",
+            bare,
+            &text[..67],
+            &format!("{text}A"),
+            &text.replace('A', "+"),
+            &format!("{}é", &text[..66]),
+        ] {
+            assert!(format.read(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn refresh_secrets_keep_their_parts() {
+        let mut first = RefreshSecret::first(&secret(9));
+        assert_eq!(first.generation, 0);
+        first.generation = 0x0102_0304;
+        let again = RefreshSecret::from_bytes(&first.to_bytes());
+        assert_eq!((again.generation, *again.family, *again.rotating), (0x0102_0304, [9; 12], [9; 16]));
+    }
+
+    #[test]
+    fn successors_depend_on_each_input() {
+        let presented = RefreshSecret::first(&secret(1));
+        let other = RefreshSecret::first(&secret(2));
+        let base = |presented, id, generation, salt, retry_key, scope| {
+            let succession = Succession { presented, id, generation, salt, retry_key };
+            (*succession.refresh_secret().rotating, *succession.access_secret(scope))
+        };
+        let id = GrantId::from_bytes([0; 16]);
+        let first = base(&presented, id, 1, &[0; 16], &[0; 32], "a");
+        assert_eq!(first, base(&presented, id, 1, &[0; 16], &[0; 32], "a"));
+        for changed in [
+            base(&other, id, 1, &[0; 16], &[0; 32], "a"),
+            base(&presented, GrantId::from_bytes([1; 16]), 1, &[0; 16], &[0; 32], "a"),
+            base(&presented, id, 2, &[0; 16], &[0; 32], "a"),
+            base(&presented, id, 1, &[1; 16], &[0; 32], "a"),
+            base(&presented, id, 1, &[0; 16], &[1; 32], "a"),
+        ] {
+            assert_ne!(first.0, changed.0);
+            assert_ne!(first.1, changed.1);
+        }
+        assert_ne!(first.1, base(&presented, id, 1, &[0; 16], &[0; 32], "b").1);
+    }
+
+    #[test]
+    fn gen_22_digests_compare_through_subtle() {
+        let one = Digest::of(b"one");
+        assert_eq!(one, Digest::of(b"one"));
+        for at in 0..32 {
+            let mut bytes = *one.as_bytes();
+            bytes[at] ^= 1;
+            assert_ne!(one, Digest(bytes), "byte {at}");
+        }
+        assert_ne!(Digest::of_parts("l", &[b"ab", b"c"]), Digest::of_parts("l", &[b"a", b"bc"]));
+    }
+}

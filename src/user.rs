@@ -1,0 +1,89 @@
+//! [`User`]: a resource owner that the server knows.
+
+use crate::clock::Timestamp;
+use crate::id::Subject;
+use crate::scope::Scope;
+
+/// A resource owner.
+///
+/// ```
+/// # use grantor::{Subject, User};
+/// let alice = User::new(Subject::new("u-4711")?, "alice").scopes("orders.read orders.write".parse().unwrap());
+/// assert!(alice.is_enabled());
+/// # Ok::<(), grantor::InvalidName>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct User {
+    subject: Subject,
+    username: String,
+    enabled: bool,
+    valid_after: Timestamp,
+    scopes: Option<Scope>,
+}
+
+impl User {
+    /// An enabled user who may grant everything.
+    #[must_use]
+    pub fn new(subject: Subject, username: impl Into<String>) -> Self {
+        Self {
+            subject,
+            username: username.into(),
+            enabled: true,
+            valid_after: Timestamp::EPOCH,
+            scopes: None,
+        }
+    }
+
+    /// Limits what this user may grant.
+    #[must_use]
+    pub fn scopes(mut self, scopes: Scope) -> Self {
+        self.scopes = Some(scopes);
+        self
+    }
+
+    /// Enables or disables the user. Grants of a disabled user are dead until it is enabled
+    /// again.
+    #[must_use]
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.enabled = enabled;
+        self
+    }
+
+    /// Ends all grants of this user that began before `moment`.
+    #[must_use]
+    pub fn valid_after(mut self, moment: Timestamp) -> Self {
+        self.valid_after = moment;
+        self
+    }
+
+    /// The stable identifier.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// The name to log in with.
+    #[must_use]
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
+    /// False if the user is disabled.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Grants that began before this moment are dead.
+    #[must_use]
+    pub fn is_valid_after(&self) -> Timestamp {
+        self.valid_after
+    }
+
+    /// What this user may grant; `None`: everything.
+    #[must_use]
+    pub fn may_grant(&self) -> Option<&Scope> {
+        self.scopes.as_ref()
+    }
+}
