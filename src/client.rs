@@ -3,6 +3,8 @@
 pub(crate) mod authentication;
 mod builder;
 mod secret;
+#[cfg(feature = "serde")]
+mod stored;
 
 use crate::clock::{Lifetime, Timestamp};
 use crate::entropy::{Entropy, EntropyError, SystemEntropy};

@@ -32,6 +32,11 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    #[cfg(feature = "serde")]
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// A digest that no text is known to have.
     pub(crate) const fn of_nothing() -> Self {
         Self([0; 32])

@@ -38,6 +38,16 @@ impl HashedSecret {
         self.expires_at
     }
 
+    #[cfg(feature = "serde")]
+    pub(super) fn from_parts(digest: Digest, expires_at: Option<Timestamp>) -> Self {
+        Self { digest, expires_at }
+    }
+
+    #[cfg(feature = "serde")]
+    pub(super) fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
     pub(crate) fn matches(&self, presented: &Digest) -> bool {
         self.digest == *presented
     }
