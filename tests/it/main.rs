@@ -10,6 +10,8 @@
 )]
 
 mod concurrency;
+mod extension_grant;
 mod faults;
 mod refresh_token;
+mod stores;
 mod support;

@@ -1,0 +1,73 @@
+//! Extension grants, through the trait that the built-in ones use (RFC 6749 §4.5).
+
+use grantor::error::GrantFailure;
+use grantor::grant_type::{Approval, Authenticated, GrantType};
+use grantor::store::MemoryTokenStore;
+use grantor::{Error, GrantTypeName, Parameter, Timestamp};
+
+use crate::support::*;
+
+const VOUCHER: &str = "urn:example:voucher";
+
+/// Whoever knows the voucher acts for alice, with no more than `a b`.
+struct VoucherGrant;
+
+impl GrantType for VoucherGrant {
+    fn name(&self) -> GrantTypeName {
+        GrantTypeName::new(VOUCHER).unwrap()
+    }
+
+    async fn approve(&self, request: &Authenticated<'_>) -> Result<Approval, Error> {
+        match request.own_parameter("voucher")? {
+            Some("open sesame") => {}
+            Some(_) => return Err(GrantFailure::Unknown.into()),
+            None => {
+                return Err(grantor::error::RequestFailure::Missing(Parameter::Extension("voucher")).into());
+            }
+        }
+        let approval =
+            Approval::for_subject(alice()).at_most(scope("a b")).authenticated_at(Timestamp::EPOCH);
+        let seats = request.repeatable_parameter("seat").count();
+        Ok(if seats > 1 { approval.without_refresh_token() } else { approval })
+    }
+}
+
+fn server() -> Harness {
+    let setup = Setup::default().clients([app().grant_type(VoucherGrant.name()), confidential("other")]);
+    let clients = std::sync::Arc::new(grantor::store::MemoryClientStore::from_iter(setup.clients.clone()));
+    let registry = std::sync::Arc::clone(&clients);
+    setup.build_with(clients, MemoryTokenStore::new(), registry, |builder| builder.grant_type(VoucherGrant))
+}
+
+fn form(rest: &str) -> String {
+    format!("grant_type=urn%3Aexample%3Avoucher{rest}")
+}
+
+#[test]
+fn an_extension_grant_gets_what_the_built_in_ones_get() {
+    let server = server();
+    let answer = server.token(&form("&voucher=open+sesame&scope=a")).ok();
+    assert_eq!(answer.scope(), "a");
+    let introspected = server.introspect(answer.access_token());
+    let token = introspected.active().unwrap();
+    assert_eq!((token.sub(), token.auth_time()), ("alice", Some(Timestamp::EPOCH)));
+    server.token(&refresh_form(answer.refresh_token())).ok();
+    assert!(server.token(&form("&voucher=open+sesame&seat=1&seat=2")).ok().text("refresh_token").is_none());
+}
+
+#[test]
+fn its_errors_and_limits_hold() {
+    let server = server();
+    server.token(&form("")).refused(400, "invalid_request");
+    server.token(&form("&voucher=")).refused(400, "invalid_request");
+    server.token(&form("&voucher=open+sesame&voucher=x")).refused(400, "invalid_request");
+    server.token(&form("&voucher=wrong")).refused(400, "invalid_grant");
+    server.token(&form("&voucher=open+sesame&scope=c")).refused(400, "invalid_scope");
+    server
+        .send(Http::form(form("&voucher=open+sesame")).basic("app", "wrong"))
+        .refused(401, "invalid_client");
+    server
+        .send(Http::form(form("&voucher=open+sesame")).basic("other", SECRET))
+        .refused(400, "unauthorized_client");
+    Harness::new().token(&form("&voucher=open+sesame")).refused(400, "unsupported_grant_type");
+}
