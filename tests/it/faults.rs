@@ -112,6 +112,34 @@ fn check_success(server: &Harness, answer: &Answer, case: &str) {
 }
 
 #[test]
+fn a_request_makes_no_more_calls_to_the_token_store_than_it_must() {
+    let calls = |request: Request| {
+        let faulty = Faulty::new(request.setup());
+        let form = match request {
+            Request::Child => refresh_form(faulty.server.login().refresh_token()),
+            _ => request.prepare(&faulty.server),
+        };
+        faulty.faults.restart();
+        let answer = faulty.server.token(&form).ok();
+        let for_request = tokens_only(faulty.faults.calls());
+        faulty.faults.restart();
+        assert!(faulty.server.is_active(answer.access_token()));
+        (for_request, tokens_only(faulty.faults.calls()))
+    };
+    use Method::{Insert, Load, Replace};
+    assert_eq!(calls(Request::ClientCredentials), (vec![Insert], vec![Load]));
+    assert_eq!(calls(Request::Exchange), (vec![Load, Replace], vec![Load]));
+    assert_eq!(calls(Request::Rotate), (vec![Load, Replace], vec![Load]));
+    assert_eq!(calls(Request::Count), (vec![Load, Replace], vec![Load]));
+    assert_eq!(calls(Request::Child), (vec![Load, Insert], vec![Load, Load]), "a child asks for its parent");
+}
+
+fn tokens_only(mut calls: Vec<Method>) -> Vec<Method> {
+    calls.retain(|method| !matches!(method, Method::Client | Method::ValidAfter | Method::Subject));
+    calls
+}
+
+#[test]
 fn gen_20_a_failed_call_is_an_error_or_looked_at_again_and_the_same_request_then_succeeds() {
     for (fault, status, error) in
         [(Fault::Fail, 500, "server_error"), (Fault::FailUnavailable, 503, "temporarily_unavailable")]

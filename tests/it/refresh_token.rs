@@ -241,6 +241,20 @@ fn rt_11_a_repetition_for_another_scope_gets_another_access_token() {
 }
 
 #[test]
+fn rt_11_an_access_token_that_has_expired_in_the_window_gets_a_new_life() {
+    let settings = Settings::default().access_token_lifetime(Duration::from_secs(10));
+    let server = Setup::default().settings(settings).build();
+    let first = server.login();
+    let second = server.token(&refresh_form(first.refresh_token())).ok();
+    server.advance(20);
+    assert!(!server.is_active(second.access_token()));
+    let again = server.token(&refresh_form(first.refresh_token())).ok();
+    assert_eq!(again.json["expires_in"], 10);
+    assert!(server.is_active(again.access_token()));
+    assert_eq!(again.refresh_token(), second.refresh_token());
+}
+
+#[test]
 fn rt_11_without_the_server_key_an_answer_is_not_repeated_and_nothing_is_lost() {
     let tokens = std::sync::Arc::new(grantor::store::MemoryTokenStore::new());
     let server = Setup::default().build_on(std::sync::Arc::clone(&tokens));
