@@ -28,7 +28,8 @@ use shard::Shard;
 /// Grants in the memory of one process; they end with it.
 ///
 /// It is bounded and never gives up a live record: when it is full, an
-/// [`insert`](TokenStore::insert) answers [`Insert::Full`] until records expire. Expired
+/// [`insert`](TokenStore::insert) answers [`Insert::Full`] until records expire or are
+/// removed, and so does a [`replace`](TokenStore::replace) that needs more room. Expired
 /// records are reclaimed by the writes that follow, at their end and not
 /// [`PURGE_DELAY`] later; there is no background task and no need to call
 /// [`purge_expired`](TokenStore::purge_expired). It asks no clock: the time is that of the
@@ -171,15 +172,16 @@ impl TokenStore for MemoryTokenStore {
         let now = grant.updated_at();
         let shard = self.shard(grant.id());
         for _ in 0..ATTEMPTS {
-            let (answer, _expired) = {
+            let (answer, expired) = {
                 let mut shard = shard.lock();
                 let answer = shard.replace(grant, expected, &self.budget);
                 (answer, self.pop_expired(&mut shard, now))
             };
+            let has_made_room = expired.iter().any(Option::is_some);
             match answer {
                 Ok(Some(_)) => return Ok(Replace::Replaced),
                 Ok(None) => return Ok(Replace::Changed),
-                Err(refused) if self.make_room(shard, now) => grant = refused,
+                Err(refused) if has_made_room || self.make_room(shard, now) => grant = refused,
                 Err(_) => break,
             }
         }

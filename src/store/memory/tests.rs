@@ -284,22 +284,26 @@ fn bytes_are_bounded_too() {
 
 #[test]
 fn a_record_cannot_grow_past_the_bound_in_bytes() {
-    let (first, code) = with_code(100, 60);
-    let larger = redeemed(&first, &code, 110, hour(), true);
-    let other = grant("app", 100, 20);
-    assert!(larger.size() > first.size());
-    let bytes = larger.size() + other.size() - 1;
-    let store = MemoryTokenStore::builder().bytes(bytes).client_share(1.0).build().unwrap();
-    assert_eq!(insert(&store, &first), Insert::Inserted);
-    assert_eq!(insert(&store, &other), Insert::Inserted);
-    assert_eq!(replace(&store, &larger, first.revision()), Replace::Full);
-    assert_eq!(replace(&store, &larger, larger.revision()), Replace::Changed);
-    assert_eq!(load(&store, &first), Some(Arc::clone(&first)));
-    let later = redeemed(&first, &code, 120, hour(), true);
-    assert_eq!(replace(&store, &later, first.revision()), Replace::Replaced, "the other has expired");
-    assert_eq!(replace(&store, &first, later.revision()), Replace::Replaced);
-    assert_eq!(store.bytes(), first.size());
-    assert_consistent(&store);
+    // With one shard, the other record is in the same one.
+    for capacity in [100, 1_000_000] {
+        let (first, code) = with_code(100, 60);
+        let larger = redeemed(&first, &code, 110, hour(), true);
+        let other = grant("app", 100, 20);
+        assert!(larger.size() > first.size());
+        let bytes = larger.size() + other.size() - 1;
+        let store =
+            MemoryTokenStore::builder().capacity(capacity).bytes(bytes).client_share(1.0).build().unwrap();
+        assert_eq!(insert(&store, &first), Insert::Inserted);
+        assert_eq!(insert(&store, &other), Insert::Inserted);
+        assert_eq!(replace(&store, &larger, first.revision()), Replace::Full);
+        assert_eq!(replace(&store, &larger, larger.revision()), Replace::Changed);
+        assert_eq!(load(&store, &first), Some(Arc::clone(&first)));
+        let later = redeemed(&first, &code, 120, hour(), true);
+        assert_eq!(replace(&store, &later, first.revision()), Replace::Replaced, "the other has expired");
+        assert_eq!(replace(&store, &first, later.revision()), Replace::Replaced);
+        assert_eq!(store.bytes(), first.size());
+        assert_consistent(&store);
+    }
 }
 
 #[test]
