@@ -15,7 +15,7 @@ pub enum Event<'a> {
         grant_type: &'a GrantTypeName,
         /// To whom.
         client: &'a ClientId,
-        /// The grant it belongs to.
+        /// The record it is in: its grant, or a child of it.
         grant: GrantId,
         /// What it stands for.
         scope: &'a Scope,
@@ -23,7 +23,7 @@ pub enum Event<'a> {
     /// A token request was refused.
     #[non_exhaustive]
     TokenRefused {
-        /// The client, as far as the request named one.
+        /// The client, once it is authenticated or if it is what was wrong.
         client: Option<&'a ClientId>,
         /// Why.
         error: &'a Error,
@@ -108,8 +108,9 @@ impl<F: Fn(&Event<'_>) + Send + Sync + 'static> EventSink for F {
     }
 }
 
-/// Writes each event to `tracing`, under the target `grantor`: what was refused or removed
-/// at `INFO`, failures of this side at `ERROR`, the rest at `DEBUG`.
+/// Writes each event to `tracing`, under the target `grantor`: failures of this side at
+/// `ERROR`, what makes clients wait and what weakens security at `WARN`, refusals and
+/// removals at `INFO`, the rest at `DEBUG`.
 #[cfg(feature = "tracing")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TracingEvents;
@@ -117,29 +118,17 @@ pub struct TracingEvents;
 #[cfg(feature = "tracing")]
 impl EventSink for TracingEvents {
     fn event(&self, event: &Event<'_>) {
-        use tracing::field::display;
         match event {
             Event::TokenIssued { grant_type, client, grant, scope } => tracing::debug!(
                 target: "grantor", %grant_type, %client, %grant, %scope, "token issued"
             ),
-            Event::TokenRefused { client, error } => {
-                let client = client.map(display);
-                match error {
-                    Error::Server { source } => tracing::error!(
-                        target: "grantor", client, cause = source as &(dyn std::error::Error + 'static), "token request failed"
-                    ),
-                    Error::Unavailable { reason } => tracing::warn!(
-                        target: "grantor", client, cause = reason as &(dyn std::error::Error + 'static), "token request failed"
-                    ),
-                    _ => tracing::info!(target: "grantor", client, reason = %error, "token refused"),
-                }
-            }
+            Event::TokenRefused { client, error } => trace_refusal(*client, error, "token refused"),
             Event::Authorized { client, subject, grant, scope } => tracing::debug!(
                 target: "grantor", %client, %subject, %grant, %scope, "authorized"
             ),
-            Event::AuthorizationRefused { client, error } => tracing::info!(
-                target: "grantor", client = client.map(display), reason = %error, "authorization refused"
-            ),
+            Event::AuthorizationRefused { client, error } => {
+                trace_refusal(*client, error, "authorization refused");
+            }
             Event::GrantRemoved { client, grant, reason } => tracing::info!(
                 target: "grantor", %client, %grant, ?reason, "grant removed"
             ),
@@ -150,5 +139,20 @@ impl EventSink for TracingEvents {
                 target: "grantor", setting, "a setting weakens security"
             ),
         }
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn trace_refusal(client: Option<&ClientId>, error: &Error, what: &'static str) {
+    let client = client.map(tracing::field::display);
+    let cause = std::error::Error::source(error);
+    match error {
+        Error::Server { .. } => {
+            tracing::error!(target: "grantor", client, cause, reason = %error, "{what}");
+        }
+        Error::Unavailable { .. } => {
+            tracing::warn!(target: "grantor", client, cause, reason = %error, "{what}");
+        }
+        _ => tracing::info!(target: "grantor", client, reason = %error, "{what}"),
     }
 }

@@ -50,8 +50,9 @@ impl fmt::Debug for Revision {
 /// What was allowed, and the tokens that came out of it. The unit that stores keep.
 ///
 /// It holds digests of secrets and no secret. A store needs [`id`](Self::id),
-/// [`revision`](Self::revision) and [`expires_at`](Self::expires_at); all else is for
-/// whoever looks at grants.
+/// [`revision`](Self::revision) and [`expires_at`](Self::expires_at), and
+/// [`client`](Self::client) and [`subject`](Self::subject) to find grants by; all else is
+/// for whoever looks at them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grant {
     id: GrantId,

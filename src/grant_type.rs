@@ -122,6 +122,9 @@ impl fmt::Debug for Authenticated<'_> {
 }
 
 /// What a [`GrantType`] approved.
+///
+/// What narrows it, such as [`at_most`](Self::at_most), is for new grants: a code or a
+/// refresh token stands for what was allowed before.
 pub struct Approval(pub(crate) Approved);
 
 pub(crate) enum Approved {

@@ -8,8 +8,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-pub(crate) use check::unescape;
 use check::{LOCALHOST, Parts, split_authority, split_loopback};
+pub(crate) use check::{unescape, web_host};
 
 /// A redirect URI that a client registered (RFC 6749 §3.1.2).
 ///

@@ -139,7 +139,8 @@ impl AuthorizationServer {
         authorize::decide(&self.0, consent).await
     }
 
-    /// What `token`, an access or a refresh token, stands for at this time (RFC 7662).
+    /// What `token`, an access or a refresh token, stands for at this time (RFC 7662). The
+    /// answer may be late by what the store allows for [`Read::Recent`](crate::store::Read).
     ///
     /// The caller is trusted: who may ask is for the host to say.
     ///
@@ -150,7 +151,8 @@ impl AuthorizationServer {
     }
 
     /// Ends the grant of `token`, an access or a refresh token, and all its tokens with it
-    /// (RFC 7009). True if it was good until now.
+    /// (RFC 7009). True if it was good until now: false for one that has expired, and for a code
+    /// that is yet to be redeemed.
     ///
     /// The caller is trusted: who may ask is for the host to say.
     ///

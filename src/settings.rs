@@ -75,6 +75,7 @@ impl InvalidSetting {
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
+const SHORTEST_CODE_LIFETIME: Duration = Duration::from_secs(1);
 /// RFC 6749 §4.1.2 recommends at most ten minutes.
 const LONGEST_CODE_LIFETIME: Duration = Duration::from_secs(600);
 const LONGEST_RETRY_WINDOW: Duration = Duration::from_secs(600);
@@ -101,7 +102,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How long a code can be redeemed: up to 10 minutes; 60 s unless set.
+    /// How long a code can be redeemed: from 1 s to 10 minutes; 60 s unless set.
     pub fn authorization_code_lifetime(mut self, lifetime: Duration) -> Self {
         self.authorization_code_lifetime = lifetime;
         self
@@ -147,19 +148,20 @@ impl Settings {
         self
     }
 
-    /// Must each request name a scope? False unless set: a client may have default scopes.
+    /// Must each request that begins a grant name a scope? False unless set: a client may
+    /// have default scopes.
     pub fn require_scope(mut self, require: bool) -> Self {
         self.require_scope = require;
         self
     }
 
-    /// What happens to a request for more scope than may be granted.
+    /// What happens to a request for more scope than may be granted; `Strict` unless set.
     pub fn scope_policy(mut self, policy: ScopePolicy) -> Self {
         self.scope_policy = policy;
         self
     }
 
-    /// For which redirect URIs the port is free (RFC 8252 §7.3).
+    /// For which redirect URIs the port is free (RFC 8252 §7.3); `Any` loopback unless set.
     pub fn loopback_port(mut self, rule: LoopbackPort) -> Self {
         self.loopback_port = rule;
         self
@@ -180,7 +182,7 @@ impl Settings {
 
     pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
         let error = |setting, problem| Err(InvalidSetting::new(setting, problem));
-        if self.authorization_code_lifetime.is_zero()
+        if self.authorization_code_lifetime < SHORTEST_CODE_LIFETIME
             || self.authorization_code_lifetime > LONGEST_CODE_LIFETIME
         {
             return error("authorization_code_lifetime", "it is not from 1 to 600 seconds");

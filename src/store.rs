@@ -2,8 +2,8 @@
 //!
 //! Implement them with plain `async fn`; no macro and no runtime is needed. All rules of
 //! the protocol live in the server. What a token store owes it is one thing: to replace a
-//! record only if the record is still at the revision that was read.
-//! [`crate::testing::contract`] checks that.
+//! record only if the record is still at the revision that was read. The checks in
+//! `grantor::testing::contract` (feature `testing`) tell whether it does.
 
 mod cached;
 mod erased;
@@ -82,7 +82,8 @@ pub trait UserRegistry: UserStore {
 /// Where grants are kept.
 ///
 /// A call that answers with `Err`, or whose future is dropped, may or may not have
-/// written: the server looks again. Any other answer says what is true. Once `insert`,
+/// written: the server looks again. Any other answer says what is true, as far as a driver
+/// that sends a write twice can tell. Once `insert`,
 /// `replace` or `remove` has said that it did something, every later `load` with
 /// [`Read::Latest`] sees it.
 pub trait TokenStore: Send + Sync + 'static {

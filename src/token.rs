@@ -32,7 +32,6 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    #[cfg(feature = "serde")]
     pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }

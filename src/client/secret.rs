@@ -38,14 +38,16 @@ impl HashedSecret {
         self.expires_at
     }
 
-    #[cfg(feature = "serde")]
-    pub(super) fn from_parts(digest: Digest, expires_at: Option<Timestamp>) -> Self {
-        Self { digest, expires_at }
+    /// What [`as_sha256`](Self::as_sha256) gave, read back from a store.
+    #[must_use]
+    pub fn from_sha256(digest: [u8; 32]) -> Self {
+        Self { digest: Digest::from_bytes(digest), expires_at: None }
     }
 
-    #[cfg(feature = "serde")]
-    pub(super) fn digest(&self) -> &Digest {
-        &self.digest
+    /// The SHA-256 of the secret, to be kept in a store.
+    #[must_use]
+    pub fn as_sha256(&self) -> &[u8; 32] {
+        self.digest.as_bytes()
     }
 
     pub(crate) fn matches(&self, presented: &Digest) -> bool {

@@ -11,7 +11,6 @@ use crate::clock::{Lifetime, Timestamp};
 use crate::id::GrantTypeName;
 use crate::redirect_uri::RedirectUriRules;
 use crate::scope::Scope;
-use crate::token::Digest;
 
 use super::{AuthMethod, Client, ClientBuilder, HashedSecret, InvalidClient, RefreshLimit};
 
@@ -58,7 +57,7 @@ enum StoredLifetime {
 impl Serialize for Client {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let secrets = self.secrets.iter().map(|secret| StoredSecret {
-            sha256: URL_SAFE_NO_PAD.encode(secret.digest().as_bytes()),
+            sha256: URL_SAFE_NO_PAD.encode(secret.as_sha256()),
             expires_at: secret.expiry(),
         });
         let access_token_lifetime = match self.access_token_lifetime.map(Lifetime::duration) {
@@ -138,8 +137,8 @@ impl StoredSecret {
     fn read(&self) -> Result<HashedSecret, &'static str> {
         let bytes =
             URL_SAFE_NO_PAD.decode(&self.sha256).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        let digest = Digest::from_bytes(bytes.ok_or("sha256 is not 43 characters of base64url")?);
-        Ok(HashedSecret::from_parts(digest, self.expires_at))
+        let secret = HashedSecret::from_sha256(bytes.ok_or("sha256 is not 43 characters of base64url")?);
+        Ok(self.expires_at.into_iter().fold(secret, HashedSecret::expires_at))
     }
 }
 

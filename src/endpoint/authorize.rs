@@ -80,8 +80,8 @@ impl ConsentRequest {
         &self.definitions
     }
 
-    /// To be sent along with the decision, in a hidden field. Shows nothing that was not in
-    /// the request, and is worth nothing in another session.
+    /// To be sent along with the decision, in a hidden field. It can be read, holds no secret,
+    /// and is worth nothing in another session.
     #[must_use]
     pub fn ticket(&self) -> &str {
         &self.ticket

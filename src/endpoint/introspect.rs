@@ -91,7 +91,7 @@ impl ActiveToken {
         &self.scope
     }
 
-    /// When it was issued (`iat`).
+    /// When it was issued (`iat`). A refresh token that rotates is issued anew each time.
     #[must_use]
     pub fn issued_at(&self) -> Timestamp {
         self.issued_at
@@ -134,8 +134,8 @@ fn find(grant: Arc<Grant>, presented: &Presented, now: Timestamp) -> Option<Acti
             (grant.scope_of(token).clone(), token.issued_at, token.expires_at);
         return Some(ActiveToken { kind: TokenKind::Access, scope, issued_at, expires_at, grant });
     }
-    let expires_at = grant.live_refresh(&RefreshSecret::from_bytes(&presented.secret), now)?;
-    let (scope, issued_at) = (grant.scope().clone(), grant.began_at());
+    let (issued_at, expires_at) = grant.live_refresh(&RefreshSecret::from_bytes(&presented.secret), now)?;
+    let scope = grant.scope().clone();
     Some(ActiveToken { kind: TokenKind::Refresh, scope, issued_at, expires_at, grant })
 }
 

@@ -17,9 +17,15 @@ pub(crate) async fn revoke(core: &Core, token: &str) -> Result<bool, Error> {
         return Ok(false);
     }
     // A child goes with its parent, on which all hangs.
-    remove(core, grant.parent().unwrap_or(grant.id())).await?;
+    if let Some(parent) = grant.parent()
+        && core.tokens.load(parent, Read::Latest).await?.is_none()
+    {
+        return Ok(false);
+    }
+    let id = grant.parent().unwrap_or(grant.id());
+    remove(core, id).await?;
     let reason = RemovalReason::Revoked;
-    core.report(&Event::GrantRemoved { client: grant.client(), grant: grant.id(), reason });
+    core.report(&Event::GrantRemoved { client: grant.client(), grant: id, reason });
     Ok(true)
 }
 

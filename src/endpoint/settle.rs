@@ -34,7 +34,9 @@ pub(super) async fn settle(
     let mut looked_again = false;
     for _ in 0..ROUNDS {
         let Some(grant) = core.tokens.load(id, Read::Latest).await? else {
-            return Err(removing.unwrap_or(GrantFailure::Unknown).into());
+            return Err(removing
+                .map_or(GrantFailure::Unknown, |reason| removed(core, client, id, reason))
+                .into());
         };
         if let Some((_, issued)) = written.take().filter(|(minted, _)| grant.holds(minted)) {
             return Ok(issued);
@@ -73,10 +75,7 @@ pub(super) async fn settle(
             Decision::Remove(reason) => {
                 removing = Some(reason);
                 match core.tokens.remove(id, Some(grant.revision())).await {
-                    Ok(Remove::Removed) => {
-                        report_removed(core, &grant, reason);
-                        return Err(reason.into());
-                    }
+                    Ok(Remove::Removed) => return Err(removed(core, client, id, reason).into()),
                     Ok(Remove::Absent) => return Err(reason.into()),
                     Ok(Remove::Changed) => {}
                     Err(error) => doubt.failed(error)?,
@@ -136,11 +135,13 @@ fn report_displaced(core: &Core, grant: &Grant, count: usize) {
     }
 }
 
-fn report_removed(core: &Core, grant: &Grant, reason: GrantFailure) {
-    let reason = match reason {
+/// Reports that the grant is gone, and gives the reason back.
+fn removed(core: &Core, client: &Client, grant: GrantId, reason: GrantFailure) -> GrantFailure {
+    let why = match reason {
         GrantFailure::CodeReplayed => RemovalReason::CodeReplayed,
         GrantFailure::RefreshReused => RemovalReason::RefreshReused,
         _ => RemovalReason::Revoked,
     };
-    core.report(&Event::GrantRemoved { client: grant.client(), grant: grant.id(), reason });
+    core.report(&Event::GrantRemoved { client: client.id(), grant, reason: why });
+    reason
 }

@@ -114,7 +114,8 @@ impl TokenResponse {
         &self.scope
     }
 
-    /// The grant that the tokens belong to.
+    /// The record that the access token is in: its grant, or a child of it for a client whose
+    /// refresh tokens do not rotate.
     #[must_use]
     pub fn grant(&self) -> GrantId {
         self.grant
@@ -262,7 +263,10 @@ fn respond(core: &Core, issued: Issued, parameters: &Parameters<'_>, now: Timest
     };
     TokenResponse {
         access_token: AccessToken::new(core.format.write(issued.id, &issued.access)),
-        expires_in: issued.expires_at.map(|end| end.since(now).as_secs()),
+        // A token that is good for less than a second is good for one, as far as this can say.
+        expires_in: issued
+            .expires_at
+            .map(|end| end.as_millis().saturating_sub(now.as_millis()).div_ceil(1000)),
         refresh_token,
         scope: issued.scope,
         grant: issued.id,

@@ -27,6 +27,8 @@ pub(super) struct Refresh {
     family: Digest,
     generation: u32,
     current: Digest,
+    /// When the current token came to be.
+    issued_at: Timestamp,
     previous: Option<Rotation>,
     pub(super) left: Option<u32>,
     expires_at: Option<Timestamp>,
@@ -40,7 +42,6 @@ pub(super) struct Refresh {
 struct Rotation {
     replaced: Digest,
     salt: [u8; 16],
-    at: Timestamp,
 }
 
 /// A refresh token as it is presented, and what is asked for with it.
@@ -89,6 +90,7 @@ impl Refresh {
             family: Digest::of(secret.family.as_slice()),
             generation: secret.generation,
             current: Digest::of(secret.rotating.as_slice()),
+            issued_at: now,
             previous: None,
             left: terms.limit,
             expires_at: terms.lifetime.map(|lifetime| now.plus(lifetime)),
@@ -187,15 +189,19 @@ impl Grant {
         family && (current || previous)
     }
 
-    /// The end of the refresh token, if `secret` is the current one and it can be used.
-    #[expect(clippy::option_option, reason = "the inner one says that it never ends")]
-    pub(crate) fn live_refresh(&self, secret: &RefreshSecret, now: Timestamp) -> Option<Option<Timestamp>> {
+    /// When the refresh token was issued and when it ends, if `secret` is the current one
+    /// and it can be used.
+    pub(crate) fn live_refresh(
+        &self,
+        secret: &RefreshSecret,
+        now: Timestamp,
+    ) -> Option<(Timestamp, Option<Timestamp>)> {
         let refresh = self.refresh_state()?;
         let live = refresh.generation == secret.generation
             && self.knows_refresh(secret)
             && refresh.check_alive(now).is_ok()
             && refresh.left != Some(0);
-        live.then(|| refresh.end())
+        live.then(|| (refresh.issued_at, refresh.end()))
     }
 
     /// A refresh may ask for less than was granted, never for more; what the client lost
@@ -228,7 +234,7 @@ impl Refresh {
         }
         match &self.previous {
             Some(rotation) if secret.generation + 1 == self.generation => {
-                rotation.standing(&rotating, window, now)
+                rotation.standing(&rotating, self.issued_at, window, now)
             }
             _ => Standing::Reused,
         }
@@ -237,11 +243,11 @@ impl Refresh {
 
 impl Rotation {
     /// What the token that was replaced is worth.
-    fn standing(&self, rotating: &Digest, window: Duration, now: Timestamp) -> Standing<'_> {
-        let age = now.since(self.at);
+    fn standing(&self, rotating: &Digest, at: Timestamp, window: Duration, now: Timestamp) -> Standing<'_> {
+        let age = now.since(at);
         if self.replaced != *rotating {
             Standing::Refused(GrantFailure::RefreshDamaged)
-        } else if self.at.since(now) > CLOCK_SKEW {
+        } else if at.since(now) > CLOCK_SKEW {
             Standing::Refused(GrantFailure::RefreshClockSkew)
         } else if age < window {
             Standing::Retry(self)
@@ -277,7 +283,8 @@ impl Step<'_> {
         let mut refresh = Refresh {
             generation,
             current: Digest::of(successor.rotating.as_slice()),
-            previous: Some(Rotation { replaced: self.refresh.current, salt, at: self.now }),
+            issued_at: self.now,
+            previous: Some(Rotation { replaced: self.refresh.current, salt }),
             left: self.refresh.left.map(|left| left - 1),
             ..self.refresh.clone()
         };

@@ -128,6 +128,12 @@ fn check_web_host(host: &str) -> Result<(), InvalidRedirectUri> {
     valid.then_some(()).ok_or(InvalidRedirectUri::BadHost)
 }
 
+/// The host of an authority that a web URI may have.
+pub(crate) fn web_host(authority: &str) -> Option<&str> {
+    let (host, port) = split_authority(authority);
+    (check_web_host(host).is_ok() && port.is_none_or(is_plain_port)).then_some(host)
+}
+
 fn check_path_and_query(parts: &Parts<'_>) -> Result<(), InvalidRedirectUri> {
     let query = parts.query.unwrap_or_default();
     if parts.path.contains(['[', ']']) || query.contains(['[', ']']) {

@@ -8,6 +8,7 @@ use crate::event::{Event, EventSink, NoEvents};
 use crate::grant_type::{
     AuthorizationCodeGrant, ClientCredentialsGrant, GrantType, GrantTypes, RefreshTokenGrant,
 };
+use crate::redirect_uri::web_host;
 use crate::scope::ScopeDefinition;
 use crate::server_key::ServerKey;
 use crate::settings::{InvalidSetting, Settings};
@@ -108,7 +109,8 @@ impl Builder {
         self
     }
 
-    /// The key that seals consent tickets. Processes that serve the same clients must share
+    /// The key that seals consent tickets and with which the answer to a repeated refresh
+    /// request is derived. Processes that serve the same clients must share
     /// one. A new one is made unless it is given, which suits one process.
     pub fn server_key(mut self, key: ServerKey) -> Self {
         self.server_key = Some(key);
@@ -189,18 +191,8 @@ fn check_issuer(issuer: &str) -> Result<(), &'static str> {
     if authority.contains('@') {
         return Err("it has user information");
     }
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => {
-            if !port.bytes().all(|byte| byte.is_ascii_digit()) || port.parse::<u16>().is_err() {
-                return Err("its port is not a number");
-            }
-            host
-        }
-        _ => authority,
-    };
-    if host.is_empty() {
-        return Err("it has no host");
-    }
+    let authority = authority.to_ascii_lowercase();
+    let host = web_host(&authority).ok_or("its host or port is malformed")?;
     if !secure && !matches!(host, "127.0.0.1" | "[::1]" | "localhost") {
         return Err("plain http is for loopback only");
     }

@@ -1,4 +1,5 @@
-//! What weakens security. Each use is reported as an event when the server is built.
+//! What weakens the security of all clients. Each use is reported as an event when the
+//! server is built.
 
 use crate::clock::Lifetime;
 

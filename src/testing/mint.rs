@@ -23,7 +23,8 @@ use crate::server::AuthorizationServer;
 /// ```
 ///
 /// # Errors
-/// When the client is unknown or a store failed. Scopes and grant types are not checked.
+/// When the client is unknown or a store failed. Scopes, grant types and whether the
+/// client is enabled are not checked.
 pub async fn mint(
     server: &AuthorizationServer,
     client: ClientId,

@@ -71,7 +71,7 @@ pub(super) struct Validated {
     pub(super) challenge: Option<CodeChallenge>,
 }
 
-/// RFC 7636 sets no bound on `state`; a longer one is refused, never cut.
+/// RFC 6749 §4.1.1 sets no bound on `state`; a longer one is refused, never cut.
 const LONGEST_STATE: usize = 4096;
 
 /// Also says which client it is about, once that is known.
