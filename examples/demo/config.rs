@@ -1,0 +1,135 @@
+//! The configuration file: read, checked, and turned into what the library works with.
+
+mod client;
+mod scope;
+mod section;
+mod settings;
+mod user;
+
+use std::collections::HashSet;
+
+use grantor::{Client, ScopeDefinition, ServerKey, User};
+use serde::Deserialize;
+use toml::Table;
+
+use section::Section;
+
+pub(crate) use section::InvalidConfig;
+pub(crate) use settings::ServerSettings;
+
+/// A configuration without a contradiction in itself.
+pub(crate) struct Config {
+    pub(crate) issuer: Option<String>,
+    pub(crate) server_key: Option<KeyBytes>,
+    pub(crate) settings: ServerSettings,
+    pub(crate) scopes: Vec<ScopeDefinition>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) users: Vec<User>,
+}
+
+impl Config {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidConfig> {
+        let table: Table = text.parse().map_err(|error| InvalidConfig::syntax(text, &error))?;
+        let mut file = Section::root(table);
+        let issuer = file.take("issuer")?;
+        check_store(&mut file)?;
+        let server_key = KeyBytes::read(&mut file)?;
+        check_admin(&mut file)?;
+        let settings = ServerSettings::read(file.table("settings")?)?;
+        let scopes = scope::read_all(file.tables("scope")?)?;
+        let known = scope::Known::of(&scopes);
+        let clients = file.tables("client")?.into_iter().map(|section| client::read(section, &known));
+        let clients = clients.collect::<Result<Vec<_>, _>>()?;
+        let users = file.tables("user")?.into_iter().map(|section| user::read(section, &known));
+        let users = users.collect::<Result<Vec<_>, _>>()?;
+        file.finish()?;
+        refuse_twins("client", "id", clients.iter().map(|client| client.id().as_str()))?;
+        refuse_twins("user", "username", users.iter().map(User::username))?;
+        Ok(Self { issuer, server_key, settings, scopes, clients, users })
+    }
+}
+
+fn check_store(file: &mut Section) -> Result<(), InvalidConfig> {
+    match file.take::<String>("store")?.as_deref() {
+        None | Some("memory") => Ok(()),
+        Some(_) => Err(file.error("store", "only \"memory\" is available yet")),
+    }
+}
+
+fn check_admin(file: &mut Section) -> Result<(), InvalidConfig> {
+    let Some(mut admin) = file.table_if_any("admin")? else { return Ok(()) };
+    for key in ["username", "password"] {
+        if admin.require::<String>(key)?.is_empty() {
+            return Err(admin.error(key, "it is empty"));
+        }
+    }
+    admin.finish()
+}
+
+fn refuse_twins<'a>(
+    section: &str,
+    key: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<(), InvalidConfig> {
+    let mut seen = HashSet::new();
+    for (index, name) in names.enumerate() {
+        if !seen.insert(name) {
+            let path = format!("{section}[{index}].{key}");
+            return Err(InvalidConfig::new(path, format!("{name:?} is there twice")));
+        }
+    }
+    Ok(())
+}
+
+/// The server key and the one it replaced.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyBytes {
+    current: [u8; 32],
+    previous: Option<[u8; 32]>,
+}
+
+impl KeyBytes {
+    fn read(file: &mut Section) -> Result<Option<Self>, InvalidConfig> {
+        let Some(texts) = file.take::<OneOrMore>("server_key")? else { return Ok(None) };
+        let keys: Option<Vec<_>> = texts.into_vec().iter().map(|text| from_hex(text)).collect();
+        match keys.as_deref() {
+            Some(&[current]) => Ok(Some(Self { current, previous: None })),
+            Some(&[current, previous]) => Ok(Some(Self { current, previous: Some(previous) })),
+            _ => {
+                Err(file.error("server_key", "it is not 64 hexadecimal digits, or a list of one or two such"))
+            }
+        }
+    }
+
+    pub(crate) fn to_key(self) -> ServerKey {
+        let key = ServerKey::from_bytes(self.current);
+        match self.previous {
+            Some(previous) => key.with_previous(previous),
+            None => key,
+        }
+    }
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    bytes.collect::<Option<Vec<_>>>()?.try_into().ok().filter(|_| rest.is_empty())
+}
+
+/// A text, or a list of texts.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "it is neither a string nor a list of strings")]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl OneOrMore {
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::More(texts) => texts,
+        }
+    }
+}
