@@ -1,1 +1,25 @@
-//! Pages about grantor.
+//! Pages to read. Every example in them is compiled and run with the tests.
+//!
+//! * [`quickstart`]: from an empty project to a token in ten minutes, then the
+//!   authorization code flow.
+//! * [`first_store`]: keep clients and grants where your data is.
+//! * [`life_of_a_grant`]: what a request does to the record, and why two at once do no harm.
+//! * [`testing`]: time, randomness, failures and lost answers in your tests.
+
+// The pages link to what some features bring.
+#![cfg_attr(
+    not(all(feature = "http", feature = "memory", feature = "testing", feature = "tracing")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
+
+#[doc = include_str!("guide/quickstart.md")]
+pub mod quickstart {}
+
+#[doc = include_str!("guide/first_store.md")]
+pub mod first_store {}
+
+#[doc = include_str!("guide/life_of_a_grant.md")]
+pub mod life_of_a_grant {}
+
+#[doc = include_str!("guide/testing.md")]
+pub mod testing {}
