@@ -1,12 +1,15 @@
 //! Requests that meet on one grant, with stores that really wait.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use grantor::store::MemoryTokenStore;
+use grantor::grant::{Grant, Revision};
+use grantor::store::{
+    GrantQuery, Insert, MemoryTokenStore, Page, Read, Remove, Replace, StoreError, TokenStore,
+};
 use grantor::testing::{LatencyStore, block_on, join_all};
-use grantor::{RefreshLimit, Settings};
+use grantor::{GrantId, RefreshLimit, Settings, Timestamp};
 
 use crate::support::*;
 
@@ -208,4 +211,71 @@ async fn both<A, B>(one: impl Future<Output = A>, two: impl Future<Output = B>) 
         (Some(Either::One(one)), Some(Either::Two(two))) => (one, two),
         _ => unreachable!("outputs are in order"),
     }
+}
+
+/// Changes the record under each first removal, as another node would.
+struct Meddling {
+    inner: MemoryTokenStore,
+    /// What the record becomes, and the revisions that removals expected.
+    next: Mutex<Option<Arc<Grant>>>,
+    expected: Arc<Mutex<Vec<Option<Revision>>>>,
+}
+
+impl TokenStore for Meddling {
+    async fn insert(&self, grant: Arc<Grant>) -> Result<Insert, StoreError> {
+        self.inner.insert(grant).await
+    }
+
+    async fn load(&self, id: GrantId, read: Read) -> Result<Option<Arc<Grant>>, StoreError> {
+        self.inner.load(id, read).await
+    }
+
+    async fn replace(&self, grant: Arc<Grant>, expected: Revision) -> Result<Replace, StoreError> {
+        self.inner.replace(grant, expected).await
+    }
+
+    async fn remove(&self, id: GrantId, expected: Option<Revision>) -> Result<Remove, StoreError> {
+        self.expected.lock().unwrap().push(expected);
+        let next = self.next.lock().unwrap().take();
+        if let Some(next) = next {
+            assert_eq!(self.inner.remove(id, None).await?, Remove::Removed);
+            assert_eq!(self.inner.insert(next).await?, Insert::Inserted);
+        }
+        self.inner.remove(id, expected).await
+    }
+
+    async fn find(&self, query: &GrantQuery) -> Result<Page, StoreError> {
+        self.inner.find(query).await
+    }
+
+    async fn purge_expired(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.inner.purge_expired(now, limit).await
+    }
+}
+
+#[test]
+fn a_removal_is_conditional_and_decided_anew_when_the_record_has_changed() {
+    let only_grant = |server: &Harness| {
+        block_on(server.server.grants(&GrantQuery::new())).unwrap().grants.into_iter().next().unwrap()
+    };
+    // The same steps on a plain store, for a later version of the very same record.
+    let plain = Harness::new();
+    let code = plain.code();
+    let login = plain.token(&exchange_form(&code)).ok();
+    plain.token(&refresh_form(login.refresh_token())).ok();
+    let later = only_grant(&plain);
+
+    let expected = Arc::default();
+    let meddling = Meddling {
+        inner: MemoryTokenStore::new(),
+        next: Mutex::new(Some(Arc::clone(&later))),
+        expected: Arc::clone(&expected),
+    };
+    let server = Setup::default().build_on(meddling);
+    assert_eq!(server.code(), code, "the same seed gives the same record");
+    server.token(&exchange_form(&code)).ok();
+    let earlier = only_grant(&server);
+    server.token(&exchange_form(&code)).refused(400, "invalid_grant");
+    assert_eq!(*expected.lock().unwrap(), [Some(earlier.revision()), Some(later.revision())]);
+    assert_eq!(server.grants(), 0);
 }

@@ -318,7 +318,11 @@ fn a_replay_is_removed_whatever_the_store_does_to_the_removal() {
             probe.faults.calls().len() - 1
         };
         faulty.faults.at(at, fault);
+        faulty.server.events.take();
         faulty.server.token(&form).refused(400, "invalid_grant");
+        let events = faulty.server.events.take().join("\n");
+        assert!(events.contains("reason: CodeReplayed }") || fault == Fault::Twice, "{fault:?}: {events}");
+        assert!(events.contains("TokenRefused") && events.contains("reason: CodeReplayed"), "{events}");
         assert!(!faulty.server.is_active(first.access_token()), "{fault:?}");
         assert_eq!(faulty.server.grants(), 0, "{fault:?}");
     }

@@ -9,9 +9,28 @@
     reason = "a test that fails may panic"
 )]
 
+mod answers;
+mod authorization_code;
+mod authorize;
+mod client_authentication;
+mod client_credentials;
+mod client_secrets;
 mod concurrency;
+mod consent;
+mod cors_and_proxies;
+mod demo;
 mod extension_grant;
 mod faults;
+mod hostile_input;
+mod http_and_forms;
+mod http_router;
+mod introspection;
+mod noise;
+mod pkce;
+mod redirect_uri;
 mod refresh_token;
+mod registration;
+mod scope;
 mod stores;
 mod support;
+mod token_endpoint;

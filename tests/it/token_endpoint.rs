@@ -259,14 +259,17 @@ fn many_tokens(count: usize) -> [Vec<String>; 3] {
 }
 
 #[test]
-fn te_11_te_12_tokens_are_printable_and_cannot_be_guessed() {
-    let kinds = many_tokens(10_002);
-    let mut seen = HashSet::new();
-    for token in kinds.iter().flatten() {
+fn te_11_tokens_are_unreserved_characters() {
+    for token in many_tokens(1_002).iter().flatten() {
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         assert!(token.len() >= 22 && token.bytes().all(unreserved), "{token}");
-        assert!(seen.insert(token.as_str()), "{token} twice");
     }
+}
+
+#[test]
+fn te_12_tokens_cannot_be_guessed() {
+    let kinds = many_tokens(10_002);
+    let seen: HashSet<&str> = kinds.iter().flatten().map(String::as_str).collect();
     assert_eq!(seen.len(), 10_002);
     // Each kind has at least 160 bits that are as often set as not, over more than 3,000
     // tokens; and so has the difference of what one grant shows of itself: neither part
