@@ -94,8 +94,10 @@ impl CodeChallenge {
     pub fn is_met_by(&self, verifier: &CodeVerifier<'_>) -> bool {
         match self.method {
             CodeChallengeMethod::S256 => {
-                let challenge = URL_SAFE_NO_PAD.encode(Digest::of(verifier.0.as_bytes()).as_bytes());
-                self.value.as_bytes().ct_eq(challenge.as_bytes()).into()
+                let mut challenge = [0; 43];
+                let digest = Digest::of(verifier.0.as_bytes());
+                let written = URL_SAFE_NO_PAD.encode_slice(digest.as_bytes(), &mut challenge).is_ok();
+                written && bool::from(self.value.as_bytes().ct_eq(&challenge))
             }
             CodeChallengeMethod::Plain => self.value.as_bytes().ct_eq(verifier.0.as_bytes()).into(),
         }

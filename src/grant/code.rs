@@ -37,11 +37,12 @@ pub(crate) struct Redemption<'a> {
 impl Redemption<'_> {
     /// One digest that tells a replay of this redemption from anything else.
     fn proof(&self) -> Digest {
-        let part = |value: Option<&str>| value.map_or(vec![0], |text| [&[1], text.as_bytes()].concat());
-        Digest::of_parts(
-            "grantor/spent/1",
-            &[self.code.as_slice(), &part(self.redirect_uri), &part(self.verifier)],
-        )
+        // Absent and empty are told apart.
+        let sent = [u8::from(self.redirect_uri.is_some()), u8::from(self.verifier.is_some())];
+        let redirect_uri = self.redirect_uri.unwrap_or_default();
+        let verifier = self.verifier.unwrap_or_default();
+        let parts: [&[u8]; 4] = [self.code.as_slice(), &sent, redirect_uri.as_bytes(), verifier.as_bytes()];
+        Digest::of_parts("grantor/spent/1", &parts)
     }
 }
 
