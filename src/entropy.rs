@@ -97,3 +97,25 @@ impl SeedLabel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_derived_under_one_label_is_nothing_of_another() {
+        let seed = Seed(Zeroizing::new([7; 32]));
+        let labels = [
+            SeedLabel::Record,
+            SeedLabel::Code,
+            SeedLabel::Access,
+            SeedLabel::Refresh,
+            SeedLabel::Salt,
+            SeedLabel::ServerKey,
+            SeedLabel::ClientSecret,
+        ];
+        let derived: std::collections::HashSet<[u8; 32]> = labels.map(|label| *seed.derive(label)).into();
+        assert_eq!(derived.len(), labels.len());
+        assert!(!derived.contains(&[7; 32]));
+    }
+}

@@ -37,12 +37,13 @@ pub(crate) struct Redemption<'a> {
 impl Redemption<'_> {
     /// One digest that tells a replay of this redemption from anything else.
     fn proof(&self) -> Digest {
-        // Absent and empty are told apart.
-        let sent = [u8::from(self.redirect_uri.is_some()), u8::from(self.verifier.is_some())];
+        // An empty parameter counts as absent, here as everywhere.
         let redirect_uri = self.redirect_uri.unwrap_or_default();
         let verifier = self.verifier.unwrap_or_default();
-        let parts: [&[u8]; 4] = [self.code.as_slice(), &sent, redirect_uri.as_bytes(), verifier.as_bytes()];
-        Digest::of_parts("grantor/spent/1", &parts)
+        Digest::of_parts(
+            "grantor/spent/1",
+            &[self.code.as_slice(), redirect_uri.as_bytes(), verifier.as_bytes()],
+        )
     }
 }
 

@@ -358,8 +358,11 @@ fn ae_30_a_consent_request_names_the_host_of_any_redirect_uri() {
         ("http://[::1]/cb", "[::1]"),
         ("http://localhost/cb", "localhost"),
         ("com.example.app:/cb", "com.example.app"),
+        ("myapp:/cb", "myapp"),
     ] {
-        let h = Setup::default().clients([app().without_redirect_uris().redirect_uri(uri)]).build();
+        let rules = grantor::RedirectUriRules::default().any_private_scheme(true);
+        let client = app().without_redirect_uris().redirect_uri_rules(rules).redirect_uri(uri);
+        let h = Setup::default().clients([client]).build();
         let request = crate::authorize::changed("redirect_uri", Some(uri));
         let consent = accepted(uri, authorize(&h, &request));
         assert_eq!((consent.redirect_uri(), consent.redirect_host().as_str()), (uri, host));

@@ -143,4 +143,8 @@ fn revoking_a_child_ends_its_parent_and_its_siblings() {
         assert!(!h.is_active(token), "{token}");
     }
     h.token(&refresh_form(login.refresh_token())).refused(400, "invalid_grant");
+    for child in &children {
+        let revoked = block_on(h.server.revoke(child.access_token())).unwrap();
+        assert!(!revoked, "a child whose parent is gone was no longer good");
+    }
 }

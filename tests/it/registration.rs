@@ -32,6 +32,7 @@ fn seed_c01_codes_live_from_one_second_to_ten_minutes() {
     let with = |lifetime| Settings::default().authorization_code_lifetime(lifetime);
     for (millis, setting) in [
         (0, Some("authorization_code_lifetime")),
+        (999, Some("authorization_code_lifetime")),
         (1000, None),
         (60_000, None),
         (600_000, None),
