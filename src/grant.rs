@@ -10,6 +10,7 @@ mod code;
 mod refresh;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Lifetime, Timestamp};
@@ -77,10 +78,16 @@ enum State {
 
 #[derive(Clone, Debug, PartialEq)]
 struct Active {
+    access: AccessTokens,
+    /// What a client that acts for itself has not, apart so that its records are small.
+    session: Option<Box<Session>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Session {
     /// Over the redeemed code and what it was redeemed with.
     spent_code: Option<Digest>,
-    access: AccessTokens,
-    refresh: Option<Box<Refresh>>,
+    refresh: Option<Refresh>,
 }
 
 /// Who allows what: the part of a new grant that does not depend on tokens.
@@ -119,6 +126,8 @@ pub(crate) struct RefreshTerms {
 pub(crate) struct Issued {
     pub(crate) id: GrantId,
     pub(crate) access: TokenSecret,
+    /// Of `access`.
+    pub(crate) digest: Digest,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) scope: Scope,
     pub(crate) refresh: IssuedRefresh,
@@ -220,7 +229,7 @@ impl Grant {
         let state = match &self.state {
             State::CodeIssued(code) => code.size(),
             State::Active(active) => {
-                active.access.size() + active.refresh.as_ref().map_or(0, |_| size_of::<Refresh>())
+                active.access.size() + active.session.as_ref().map_or(0, |_| size_of::<Session>())
             }
         };
         size_of::<Self>() + texts + state
@@ -232,7 +241,7 @@ impl Grant {
         code: CodeTerms,
         seed: &Seed,
         now: Timestamp,
-    ) -> (Self, TokenSecret) {
+    ) -> (Arc<Self>, TokenSecret) {
         let secret = seed.derive(SeedLabel::Code);
         let state = State::CodeIssued(Code {
             digest: Digest::of(secret.as_slice()),
@@ -244,14 +253,25 @@ impl Grant {
     }
 
     /// A grant that begins with an access token and, by `terms`, a refresh token.
-    pub(crate) fn active(allowed: Allowed, terms: &Terms, seed: &Seed, now: Timestamp) -> (Self, Issued) {
+    pub(crate) fn active(
+        allowed: Allowed,
+        terms: &Terms,
+        seed: &Seed,
+        now: Timestamp,
+    ) -> (Arc<Self>, Issued) {
         let (active, mut issued) = Active::begin(allowed.scope.clone(), terms, None, seed, now);
         let grant = Self::new(allowed, None, State::Active(active), seed, now);
         issued.id = grant.id;
         (grant, issued)
     }
 
-    fn new(allowed: Allowed, parent: Option<GrantId>, state: State, seed: &Seed, now: Timestamp) -> Self {
+    fn new(
+        allowed: Allowed,
+        parent: Option<GrantId>,
+        state: State,
+        seed: &Seed,
+        now: Timestamp,
+    ) -> Arc<Self> {
         let random = seed.derive(SeedLabel::Record);
         let mut id = [0; 16];
         let mut revision = [0; 8];
@@ -259,7 +279,7 @@ impl Grant {
         id.copy_from_slice(id_part);
         revision.copy_from_slice(rest.split_at(8).0);
         let Allowed { client, subject, grant_type, scope, began_at, auth_time } = allowed;
-        Self {
+        Arc::new(Self {
             id: GrantId::from_bytes(id),
             revision: Revision(u64::from_be_bytes(revision)),
             parent,
@@ -272,18 +292,26 @@ impl Grant {
             updated_at: now,
             expires_at: state.expires_at(),
             state,
-        }
+        })
     }
 
     /// The record that follows this one.
-    fn next(&self, state: State, now: Timestamp) -> Self {
-        Self {
+    fn next(&self, active: Active, now: Timestamp) -> Arc<Self> {
+        let state = State::Active(active);
+        Arc::new(Self {
+            id: self.id,
             revision: self.revision.next(),
+            parent: self.parent,
+            client: self.client.clone(),
+            subject: self.subject.clone(),
+            grant_type: self.grant_type.clone(),
+            scope: self.scope.clone(),
+            began_at: self.began_at,
+            auth_time: self.auth_time,
             updated_at: now,
             expires_at: state.expires_at(),
             state,
-            ..self.clone()
-        }
+        })
     }
 
     /// Did the request that minted `digest` write this record or one before it?
@@ -308,7 +336,7 @@ impl Grant {
     fn refresh_state(&self) -> Option<&Refresh> {
         match &self.state {
             State::CodeIssued(_) => None,
-            State::Active(active) => active.refresh.as_deref(),
+            State::Active(active) => active.refresh(),
         }
     }
 }
@@ -317,7 +345,7 @@ impl Grant {
 #[derive(Debug)]
 pub(crate) struct CodeTerms {
     pub(crate) lifetime: Duration,
-    pub(crate) redirect_uri: Option<std::sync::Arc<str>>,
+    pub(crate) redirect_uri: Option<Arc<str>>,
     pub(crate) challenge: Option<crate::pkce::CodeChallenge>,
 }
 
@@ -327,8 +355,7 @@ impl State {
         match self {
             Self::CodeIssued(code) => Some(code.expires_at),
             Self::Active(active) => {
-                let refresh =
-                    active.refresh.as_ref().map_or(Some(Timestamp::EPOCH), |refresh| refresh.horizon());
+                let refresh = active.refresh().map_or(Some(Timestamp::EPOCH), Refresh::horizon);
                 Some(active.access.expires_at()?.max(refresh?))
             }
         }
@@ -345,22 +372,36 @@ impl Active {
         now: Timestamp,
     ) -> (Self, Issued) {
         let access = seed.derive(SeedLabel::Access);
+        let digest = Digest::of(access.as_slice());
         let expires_at = terms.access_lifetime.end(now);
-        let token =
-            AccessToken { digest: Digest::of(access.as_slice()), scope: None, issued_at: now, expires_at };
+        let token = AccessToken { digest, scope: None, issued_at: now, expires_at };
         let refresh_secret =
             terms.issue_refresh.then(|| RefreshSecret::first(&seed.derive(SeedLabel::Refresh)));
         let refresh = refresh_secret
             .as_ref()
-            .map(|secret| Box::new(Refresh::begin(secret, &terms.refresh, terms.access_lifetime, now)));
+            .map(|secret| Refresh::begin(secret, &terms.refresh, terms.access_lifetime, now));
         let issued = Issued {
             id: GrantId::from_bytes([0; 16]),
             access,
+            digest,
             expires_at,
             scope,
             refresh: refresh_secret
                 .map_or(IssuedRefresh::None, |secret| IssuedRefresh::New(secret.to_bytes())),
         };
-        (Self { spent_code, access: AccessTokens::one(token), refresh }, issued)
+        (Self::of(AccessTokens::one(token), Session { spent_code, refresh }), issued)
+    }
+
+    fn of(access: AccessTokens, session: Session) -> Self {
+        let is_empty = session.spent_code.is_none() && session.refresh.is_none();
+        Self { access, session: (!is_empty).then(|| Box::new(session)) }
+    }
+
+    fn spent_code(&self) -> Option<Digest> {
+        self.session.as_ref()?.spent_code
+    }
+
+    fn refresh(&self) -> Option<&Refresh> {
+        self.session.as_ref()?.refresh.as_ref()
     }
 }

@@ -21,7 +21,7 @@ use crate::id::{GrantTypeName, Subject};
 use crate::parameter::Parameter;
 use crate::parameters::Parameters;
 use crate::scope::Scope;
-use crate::token::{Digest, Presented, TokenFormat};
+use crate::token::{Presented, TokenFormat};
 
 pub use authorization_code::AuthorizationCodeGrant;
 pub(crate) use authorization_code::Exchange;
@@ -217,19 +217,17 @@ pub(crate) trait Transition {
 pub(crate) enum Decision {
     /// Write `next`; then `issued` is the answer.
     Replace {
-        next: Box<Grant>,
-        minted: Digest,
+        next: Arc<Grant>,
         issued: Issued,
         displaced: usize,
     },
     /// Write `next`, and decide again on it.
     Prepare {
-        next: Box<Grant>,
+        next: Arc<Grant>,
     },
     /// Insert `child`; then `issued` is the answer.
     Insert {
-        child: Box<Grant>,
-        minted: Digest,
+        child: Arc<Grant>,
         issued: Issued,
     },
     /// Nothing changes, and `issued` is the answer.

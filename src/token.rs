@@ -93,9 +93,12 @@ impl TokenFormat {
         let (id_part, secret_part) = bytes.split_at_mut(ID_BYTES);
         id_part.copy_from_slice(id.as_bytes());
         secret_part.copy_from_slice(secret.as_slice());
+        let mut encoded = Zeroizing::new([0; ENCODED]);
+        let written = URL_SAFE_NO_PAD.encode_slice(bytes.as_slice(), encoded.as_mut_slice()).is_ok();
+        debug_assert!(written, "the length is known");
         let mut text = String::with_capacity(self.prefix.len() + ENCODED);
         text.push_str(&self.prefix);
-        URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut text);
+        text.push_str(str::from_utf8(encoded.as_slice()).unwrap_or_default());
         text
     }
 
@@ -172,38 +175,59 @@ impl RefreshSecret {
     }
 }
 
-/// What both successors of a refresh token are derived from: with it and the presented
-/// token they can be rebuilt; from the record alone they cannot.
-pub(crate) struct Succession<'a> {
-    pub(crate) presented: &'a RefreshSecret,
-    pub(crate) id: GrantId,
-    pub(crate) generation: u32,
-    pub(crate) salt: &'a [u8; 16],
-    pub(crate) retry_key: &'a [u8; 32],
+/// What both successors of a refresh token are derived from. With the presented token it
+/// can be had again; from the record and the key alone it cannot, nor without the key.
+pub(crate) struct Succession {
+    rotating: Zeroizing<[u8; 16]>,
+    access: Zeroizing<[u8; 16]>,
 }
 
-impl Succession<'_> {
-    pub(crate) fn refresh_secret(&self) -> RefreshSecret {
-        let derived = self.derive(&[b"grantor/refresh/1"]);
-        let mut rotating = Zeroizing::new([0; 16]);
-        rotating.copy_from_slice(derived.split_at(16).0);
-        RefreshSecret { family: self.presented.family.clone(), generation: self.generation, rotating }
+impl Succession {
+    /// For the rotation of `presented` to `generation` under `salt`.
+    pub(crate) fn new(
+        retry_key: &Key,
+        presented: &RefreshSecret,
+        id: GrantId,
+        generation: u32,
+        salt: &[u8; 16],
+    ) -> Self {
+        // One block of SHA-256 with its padding.
+        let mut mac = retry_key.mac();
+        mac.update(presented.rotating.as_slice());
+        mac.update(id.as_bytes());
+        mac.update(&generation.to_be_bytes());
+        mac.update(salt);
+        let derived: TokenSecret = Zeroizing::new(mac.finalize().into_bytes().into());
+        let (mut rotating, mut access) = (Zeroizing::new([0; 16]), Zeroizing::new([0; 16]));
+        let (head, tail) = derived.split_at(16);
+        rotating.copy_from_slice(head);
+        access.copy_from_slice(tail);
+        Self { rotating, access }
     }
 
+    /// The rotating part of the next refresh token.
+    pub(crate) fn rotating(&self) -> &Zeroizing<[u8; 16]> {
+        &self.rotating
+    }
+
+    /// The access token for `scope`.
     pub(crate) fn access_secret(&self, scope: &str) -> TokenSecret {
-        self.derive(&[b"grantor/access/1", Digest::of(scope.as_bytes()).as_bytes()])
+        let digest = Digest::of_parts("access/1", &[self.access.as_slice(), scope.as_bytes()]);
+        Zeroizing::new(*digest.as_bytes())
+    }
+}
+
+/// A key of HMAC-SHA256, ready to be used.
+#[derive(Clone)]
+pub(crate) struct Key(Hmac<Sha256>);
+
+impl Key {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        Self(keyed(key))
     }
 
-    fn derive(&self, label: &[&[u8]]) -> TokenSecret {
-        let mut mac = keyed(self.presented.rotating.as_slice());
-        for part in label {
-            mac.update(part);
-        }
-        mac.update(self.id.as_bytes());
-        mac.update(&self.generation.to_be_bytes());
-        mac.update(self.salt);
-        mac.update(self.retry_key);
-        Zeroizing::new(mac.finalize().into_bytes().into())
+    pub(crate) fn mac(&self) -> Hmac<Sha256> {
+        self.0.clone()
     }
 }
 
@@ -263,9 +287,9 @@ mod tests {
     fn successors_depend_on_each_input() {
         let presented = RefreshSecret::first(&secret(1));
         let other = RefreshSecret::first(&secret(2));
-        let base = |presented, id, generation, salt, retry_key, scope| {
-            let succession = Succession { presented, id, generation, salt, retry_key };
-            (*succession.refresh_secret().rotating, *succession.access_secret(scope))
+        let base = |presented, id, generation, salt, retry_key: &[u8; 32], scope| {
+            let succession = Succession::new(&Key::new(retry_key), presented, id, generation, salt);
+            (**succession.rotating(), *succession.access_secret(scope))
         };
         let id = GrantId::from_bytes([0; 16]);
         let first = base(&presented, id, 1, &[0; 16], &[0; 32], "a");
@@ -280,7 +304,10 @@ mod tests {
             assert_ne!(first.0, changed.0);
             assert_ne!(first.1, changed.1);
         }
-        assert_ne!(first.1, base(&presented, id, 1, &[0; 16], &[0; 32], "b").1);
+        let (rotating, access) = base(&presented, id, 1, &[0; 16], &[0; 32], "b");
+        assert_eq!(rotating, first.0);
+        assert_ne!(access, first.1);
+        assert_ne!(&access[..16], rotating);
     }
 
     #[test]

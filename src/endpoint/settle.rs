@@ -29,7 +29,7 @@ pub(super) async fn settle(
     mut transition: impl Transition,
 ) -> Result<Issued, Error> {
     let mut doubt = Doubt::default();
-    let mut written: Option<(Digest, Issued)> = None;
+    let mut written: Option<Issued> = None;
     let mut removing: Option<GrantFailure> = None;
     let mut looked_again = false;
     for _ in 0..ROUNDS {
@@ -38,7 +38,7 @@ pub(super) async fn settle(
                 .map_or(GrantFailure::Unknown, |reason| removed(core, client, id, reason))
                 .into());
         };
-        if let Some((_, issued)) = written.take().filter(|(minted, _)| grant.holds(minted)) {
+        if let Some(issued) = written.take().filter(|issued| grant.holds(&issued.digest)) {
             return Ok(issued);
         }
         doubt.resolve()?;
@@ -51,13 +51,13 @@ pub(super) async fn settle(
             Decision::Refuse(error) => return Err(error),
             Decision::LookAgain(reason) if looked_again => return Err(reason.into()),
             Decision::LookAgain(_) => looked_again = true,
-            Decision::Prepare { next } => match replace(core, &grant, next).await {
+            Decision::Prepare { next } => match core.tokens.replace(next, grant.revision()).await {
                 Ok(Replace::Replaced | Replace::Changed) => {}
                 Ok(Replace::Full) => doubt.full = true,
                 Err(error) => doubt.failed(error)?,
             },
-            Decision::Replace { next, minted, issued, displaced } => {
-                match replace(core, &grant, next).await {
+            Decision::Replace { next, issued, displaced } => {
+                match core.tokens.replace(next, grant.revision()).await {
                     Ok(Replace::Replaced) => {
                         report_displaced(core, &grant, displaced);
                         return Ok(issued);
@@ -66,10 +66,10 @@ pub(super) async fn settle(
                     Ok(Replace::Full) => doubt.full = true,
                     Err(error) => doubt.failed(error)?,
                 }
-                written = Some((minted, issued));
+                written = Some(issued);
             }
-            Decision::Insert { child, minted, issued } => {
-                insert(core, *child, &minted).await?;
+            Decision::Insert { child, issued } => {
+                insert(core, child, &issued.digest).await?;
                 return Ok(issued);
             }
             Decision::Remove(reason) => {
@@ -87,8 +87,7 @@ pub(super) async fn settle(
 }
 
 /// Adds a grant that begins, or a child.
-pub(super) async fn insert(core: &Core, grant: Grant, minted: &Digest) -> Result<(), Error> {
-    let grant = Arc::new(grant);
+pub(super) async fn insert(core: &Core, grant: Arc<Grant>, minted: &Digest) -> Result<(), Error> {
     let mut doubt = Doubt::default();
     for _ in 0..ROUNDS {
         match core.tokens.insert(Arc::clone(&grant)).await {
@@ -104,10 +103,6 @@ pub(super) async fn insert(core: &Core, grant: Grant, minted: &Digest) -> Result
         }
     }
     Err(Unavailable::Contention.into())
-}
-
-async fn replace(core: &Core, grant: &Grant, next: Box<Grant>) -> Result<Replace, StoreError> {
-    core.tokens.replace(Arc::from(next), grant.revision()).await
 }
 
 /// What is left open by the writes before.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::server_key::Subkeys;
-use crate::token::keyed;
+use crate::token::Key;
 
 /// How long a resource owner may take.
 const LIFETIME: Duration = Duration::from_secs(600);
@@ -56,8 +56,8 @@ impl Ticket {
     }
 }
 
-fn mac(key: &[u8; 32], session_binding: &[u8], payload: &[u8]) -> hmac::Hmac<sha2::Sha256> {
-    let mut mac = keyed(key);
+fn mac(key: &Key, session_binding: &[u8], payload: &[u8]) -> hmac::Hmac<sha2::Sha256> {
+    let mut mac = key.mac();
     mac.update(&(session_binding.len() as u64).to_be_bytes());
     mac.update(session_binding);
     mac.update(payload);

@@ -17,7 +17,7 @@ use crate::parameters::Parameters;
 use crate::scope::Scope;
 use crate::secret::{AccessToken, RefreshToken};
 use crate::server::Core;
-use crate::token::{Digest, Presented, RefreshSecret};
+use crate::token::{Presented, RefreshSecret};
 
 use super::{authenticate, scope, settle};
 
@@ -207,7 +207,7 @@ pub(crate) async fn begin(
 ) -> Result<Issued, Error> {
     let terms = core.settings.terms(client, refreshable);
     let (grant, issued) = Grant::active(allowed, &terms, &core.seed()?, now);
-    settle::insert(core, grant, &Digest::of(issued.access.as_slice())).await?;
+    settle::insert(core, grant, &issued.digest).await?;
     Ok(issued)
 }
 

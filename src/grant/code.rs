@@ -50,7 +50,7 @@ impl Redemption<'_> {
 /// What becomes of a grant when a code is presented.
 pub(crate) enum Redeemed {
     Next {
-        next: Box<Grant>,
+        next: Arc<Grant>,
         issued: Issued,
     },
     /// It was redeemed before, in the same way.
@@ -69,7 +69,9 @@ impl Grant {
     ) -> Redeemed {
         let code = match &self.state {
             State::CodeIssued(code) => code,
-            State::Active(active) if active.spent_code == Some(redemption.proof()) => return Redeemed::Spent,
+            State::Active(active) if active.spent_code() == Some(redemption.proof()) => {
+                return Redeemed::Spent;
+            }
             State::Active(_) => return Redeemed::Refused(GrantFailure::Unknown.into()),
         };
         if let Err(error) = code.check(redemption, now) {
@@ -78,7 +80,7 @@ impl Grant {
         let (active, mut issued) =
             Active::begin(self.scope.clone(), terms, Some(redemption.proof()), seed, now);
         issued.id = self.id;
-        Redeemed::Next { next: Box::new(self.next(State::Active(active), now)), issued }
+        Redeemed::Next { next: self.next(active, now), issued }
     }
 }
 

@@ -7,6 +7,7 @@
 //! again without being kept.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Lifetime, Timestamp};
@@ -14,10 +15,10 @@ use crate::entropy::{Seed, SeedLabel};
 use crate::error::{Error, GrantFailure, ScopeFailure};
 use crate::scope::Scope;
 use crate::server_key::Subkeys;
-use crate::token::{Digest, RefreshSecret, Succession};
+use crate::token::{Digest, Key, RefreshSecret, Succession};
 
-use super::access::AccessToken;
-use super::{Active, Allowed, Grant, Issued, IssuedRefresh, RefreshTerms, State, Terms};
+use super::access::{AccessToken, AccessTokens};
+use super::{Active, Allowed, Grant, Issued, IssuedRefresh, RefreshTerms, Session, State, Terms};
 
 /// How far two clocks may differ before a decision is put off.
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
@@ -57,7 +58,7 @@ pub(crate) struct RefreshRequest<'a> {
 pub(crate) enum Refreshed {
     /// `displaced` live access tokens had to go.
     Next {
-        next: Box<Grant>,
+        next: Arc<Grant>,
         issued: Issued,
         displaced: usize,
     },
@@ -68,9 +69,9 @@ pub(crate) enum Refreshed {
     /// The access token is a record of its own. `parent` is this grant with more time, if
     /// it needs any.
     Child {
-        child: Box<Grant>,
+        child: Arc<Grant>,
         issued: Issued,
-        parent: Option<Box<Grant>>,
+        parent: Option<Arc<Grant>>,
     },
     /// A token that was replaced long ago: the grant is to be removed.
     Reused,
@@ -154,7 +155,7 @@ impl Grant {
         let State::Active(active) = &self.state else {
             return Refreshed::Refused(GrantFailure::Unknown.into());
         };
-        let Some(refresh) = active.refresh.as_deref() else {
+        let Some(refresh) = active.refresh() else {
             return Refreshed::Refused(GrantFailure::Unknown.into());
         };
         let repeated = match refresh.recognize(request.secret, terms.refresh.retry_window, now) {
@@ -278,44 +279,42 @@ impl Step<'_> {
         let mut salt = [0; 16];
         salt.copy_from_slice(seed.derive(SeedLabel::Salt).split_at(16).0);
         let succession = self.succession(generation, &salt, &keys.current);
-        let successor = succession.refresh_secret();
         let access = succession.access_secret(self.scope.as_str());
         let mut refresh = Refresh {
             generation,
-            current: Digest::of(successor.rotating.as_slice()),
+            current: Digest::of(succession.rotating().as_slice()),
             issued_at: self.now,
             previous: Some(Rotation { replaced: self.refresh.current, salt }),
             left: self.refresh.left.map(|left| left - 1),
             ..self.refresh.clone()
         };
         refresh.idle_until = self.idle_until();
-        let issued = self.issued(access, IssuedRefresh::New(successor.to_bytes()));
+        let issued = self.issued(access, self.successor(generation, &succession));
         self.write(refresh, issued)
     }
 
     /// The last rotation once more, for whoever did not get its answer. It never moves the
     /// window, and binds the access token to the scope that is asked for now.
     fn answer_again(self, rotation: &Rotation, keys: &Subkeys) -> Refreshed {
-        let successions =
+        let mut successions =
             keys.iter().map(|key| self.succession(self.refresh.generation, &rotation.salt, key));
         let found = successions
-            .map(|succession| (succession.refresh_secret(), succession))
-            .find(|(successor, _)| self.refresh.current == Digest::of(successor.rotating.as_slice()));
-        let Some((successor, succession)) = found else {
+            .find(|succession| self.refresh.current == Digest::of(succession.rotating().as_slice()));
+        let Some(succession) = found else {
             return Refreshed::Refused(GrantFailure::RefreshKeyChanged.into());
         };
         let access = succession.access_secret(self.scope.as_str());
-        let kept =
-            self.active.access.find(&Digest::of(access.as_slice())).filter(|token| token.is_live(self.now));
-        let kept_until = kept.map(|token| token.expires_at);
-        let refresh = self.refresh.clone();
-        let mut issued = self.issued(access, IssuedRefresh::New(successor.to_bytes()));
-        match kept_until {
+        let mut issued = self.issued(access, self.successor(self.refresh.generation, &succession));
+        let kept = self.active.access.find(&issued.digest).filter(|token| token.is_live(self.now));
+        match kept.map(|token| token.expires_at) {
             Some(expires_at) => {
                 issued.expires_at = expires_at;
                 Refreshed::Same { issued }
             }
-            None => self.write(refresh, issued),
+            None => {
+                let refresh = self.refresh.clone();
+                self.write(refresh, issued)
+            }
         }
     }
 
@@ -333,11 +332,12 @@ impl Step<'_> {
     /// its own and the shared one is left alone, but for its time.
     fn give_child(self, seed: &Seed) -> Refreshed {
         let access = seed.derive(SeedLabel::Access);
+        let issued = self.issued(access, IssuedRefresh::Same);
         let token = AccessToken {
-            digest: Digest::of(access.as_slice()),
+            digest: issued.digest,
             scope: None,
             issued_at: self.now,
-            expires_at: self.terms.access_lifetime.end(self.now),
+            expires_at: issued.expires_at,
         };
         let allowed = Allowed {
             client: self.grant.client.clone(),
@@ -348,15 +348,15 @@ impl Step<'_> {
             auth_time: self.grant.auth_time,
         };
         let parent = self.with_more_time(token.expires_at);
-        let active = Active { spent_code: None, access: super::AccessTokens::one(token), refresh: None };
+        let active = Active { access: AccessTokens::one(token), session: None };
         let child = Grant::new(allowed, Some(self.grant.id), State::Active(active), seed, self.now);
-        let issued = Issued { id: child.id, ..self.issued(access, IssuedRefresh::Same) };
-        Refreshed::Child { child: Box::new(child), issued, parent: parent.map(Box::new) }
+        let issued = Issued { id: child.id, ..issued };
+        Refreshed::Child { child, issued, parent }
     }
 
     /// The record is written only when its idle time moved by more than 1/16, or when it
     /// would end before the child.
-    fn with_more_time(&self, child_end: Option<Timestamp>) -> Option<Grant> {
+    fn with_more_time(&self, child_end: Option<Timestamp>) -> Option<Arc<Grant>> {
         let idle_until = self.idle_until();
         let idle_moved = match (idle_until, self.refresh.idle_until) {
             (Some(new), Some(old)) => {
@@ -379,8 +379,8 @@ impl Step<'_> {
         refresh.make_room_for_children(self.terms.access_lifetime);
         // Children made under a longer lifetime keep theirs.
         refresh.children_until = before.zip(refresh.children_until).map(|(old, new)| old.max(new));
-        let active = Active { refresh: Some(Box::new(refresh)), ..self.active.clone() };
-        Some(self.grant.next(State::Active(active), self.now))
+        let access = self.active.access.clone();
+        Some(self.next(access, refresh))
     }
 
     fn idle_until(&self) -> Option<Timestamp> {
@@ -389,21 +389,26 @@ impl Step<'_> {
 
     fn write(self, refresh: Refresh, issued: Issued) -> Refreshed {
         let token = AccessToken {
-            digest: Digest::of(issued.access.as_slice()),
-            scope: Some(self.scope).filter(|scope| *scope != self.grant.scope),
+            digest: issued.digest,
+            scope: (self.scope != self.grant.scope).then(|| self.scope.clone()),
             issued_at: self.now,
             expires_at: issued.expires_at,
         };
         let (access, displaced) =
             self.active.access.with(token, self.now, self.terms.access_tokens_per_grant);
-        let active = Active { spent_code: self.active.spent_code, access, refresh: Some(Box::new(refresh)) };
-        let next = Box::new(self.grant.next(State::Active(active), self.now));
+        let next = self.next(access, refresh);
         Refreshed::Next { next, issued, displaced }
+    }
+
+    fn next(&self, access: AccessTokens, refresh: Refresh) -> Arc<Grant> {
+        let session = Session { spent_code: self.active.spent_code(), refresh: Some(refresh) };
+        self.grant.next(Active::of(access, session), self.now)
     }
 
     fn issued(&self, access: crate::token::TokenSecret, refresh: IssuedRefresh) -> Issued {
         Issued {
             id: self.grant.id,
+            digest: Digest::of(access.as_slice()),
             access,
             expires_at: self.terms.access_lifetime.end(self.now),
             scope: self.scope.clone(),
@@ -411,12 +416,14 @@ impl Step<'_> {
         }
     }
 
-    fn succession<'s>(
-        &'s self,
-        generation: u32,
-        salt: &'s [u8; 16],
-        retry_key: &'s [u8; 32],
-    ) -> Succession<'s> {
-        Succession { presented: self.request.secret, id: self.grant.id, generation, salt, retry_key }
+    fn succession(&self, generation: u32, salt: &[u8; 16], retry_key: &Key) -> Succession {
+        Succession::new(retry_key, self.request.secret, self.grant.id, generation, salt)
+    }
+
+    /// The next refresh token: of the same family.
+    fn successor(&self, generation: u32, succession: &Succession) -> IssuedRefresh {
+        let family = self.request.secret.family.clone();
+        let rotating = succession.rotating().clone();
+        IssuedRefresh::New(RefreshSecret { family, generation, rotating }.to_bytes())
     }
 }

@@ -5,7 +5,6 @@ use crate::entropy::Seed;
 use crate::error::{Error, GrantFailure};
 use crate::grant::{Grant, Redeemed, Redemption, Terms};
 use crate::id::GrantTypeName;
-use crate::token::Digest;
 
 use super::{Approval, Authenticated, Decision, GrantType, Transition};
 
@@ -39,8 +38,7 @@ impl Transition for Exchange<'_> {
         match grant.redeem(&self.redemption, &self.terms, self.seed, self.now) {
             Redeemed::Next { next, issued } => {
                 self.saw_it_unspent = true;
-                let minted = Digest::of(issued.access.as_slice());
-                Decision::Replace { next, minted, issued, displaced: 0 }
+                Decision::Replace { next, issued, displaced: 0 }
             }
             // A browser that sent its request twice is no thief: only who begins with a
             // spent code replays it (RFC 6749 §4.1.2).

@@ -3,10 +3,9 @@
 use crate::clock::Timestamp;
 use crate::entropy::Seed;
 use crate::error::{Error, GrantFailure};
-use crate::grant::{Grant, Issued, RefreshRequest, Refreshed, Terms};
+use crate::grant::{Grant, RefreshRequest, Refreshed, Terms};
 use crate::id::GrantTypeName;
 use crate::server_key::Subkeys;
-use crate::token::Digest;
 
 use super::{Approval, Authenticated, Decision, GrantType, Transition};
 
@@ -36,16 +35,11 @@ pub(crate) struct Refreshing<'a> {
 
 impl Transition for Refreshing<'_> {
     fn decide(&mut self, grant: &Grant) -> Decision {
-        let minted = |issued: &Issued| Digest::of(issued.access.as_slice());
         match grant.refresh(&self.request, &self.terms, self.keys, self.seed, self.now) {
-            Refreshed::Next { next, issued, displaced } => {
-                Decision::Replace { next, minted: minted(&issued), issued, displaced }
-            }
+            Refreshed::Next { next, issued, displaced } => Decision::Replace { next, issued, displaced },
             Refreshed::Same { issued } => Decision::Answer(issued),
             Refreshed::Child { parent: Some(next), .. } => Decision::Prepare { next },
-            Refreshed::Child { child, issued, parent: None } => {
-                Decision::Insert { child, minted: minted(&issued), issued }
-            }
+            Refreshed::Child { child, issued, parent: None } => Decision::Insert { child, issued },
             Refreshed::Reused => Decision::Remove(GrantFailure::RefreshReused),
             Refreshed::Ahead => Decision::LookAgain(GrantFailure::RefreshAhead),
             Refreshed::Refused(error) => Decision::Refuse(error),

@@ -25,8 +25,9 @@ pub(crate) enum Authorization {
 
 /// A client id and secret, which not every client form-encodes as RFC 6749 §2.3.1 wants.
 pub(crate) struct BasicCredentials {
-    /// `id:secret`; at least one colon.
+    /// `id:secret`.
     raw: Zeroizing<String>,
+    colon: usize,
     decoded: Decoded,
 }
 
@@ -40,7 +41,7 @@ impl BasicCredentials {
     /// Id and secret, form-decoded; `None` when they are not valid form encoding.
     pub(crate) fn decoded(&self) -> Option<(&str, &str)> {
         match &self.decoded {
-            Decoded::SameAsRaw => self.raw.split_once(':'),
+            Decoded::SameAsRaw => self.halves(),
             Decoded::Text { id, secret } => Some((id, secret)),
             Decoded::Malformed => None,
         }
@@ -50,8 +51,12 @@ impl BasicCredentials {
     pub(crate) fn raw(&self) -> Option<(&str, &str)> {
         match self.decoded {
             Decoded::SameAsRaw => None,
-            Decoded::Text { .. } | Decoded::Malformed => self.raw.split_once(':'),
+            Decoded::Text { .. } | Decoded::Malformed => self.halves(),
         }
+    }
+
+    fn halves(&self) -> Option<(&str, &str)> {
+        halves(&self.raw, self.colon)
     }
 
     /// `None` unless the payload is `id:secret` in UTF-8 (RFC 7617 §2).
@@ -65,14 +70,20 @@ impl BasicCredentials {
                 return None;
             }
         };
-        let decoded = Decoded::of(raw.split_once(':')?);
-        Some(Self { raw, decoded })
+        let colon = raw.bytes().position(|byte| byte == b':')?;
+        let decoded = Decoded::of(halves(&raw, colon)?);
+        Some(Self { raw, colon, decoded })
     }
+}
+
+/// What stands before and after the colon.
+fn halves(raw: &str, colon: usize) -> Option<(&str, &str)> {
+    Some((raw.get(..colon)?, raw.get(colon + 1..)?))
 }
 
 impl Decoded {
     fn of((id, secret): (&str, &str)) -> Self {
-        let is_literal = |text: &str| !text.contains(['%', '+']);
+        let is_literal = |text: &str| !text.bytes().any(|byte| matches!(byte, b'%' | b'+'));
         if is_literal(id) && is_literal(secret) {
             return Self::SameAsRaw;
         }

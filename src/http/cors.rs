@@ -1,7 +1,7 @@
 //! Cross-origin requests: which origins may read an answer.
 
 use super::reply::Reply;
-use super::request::Request;
+use super::request::{Header, Request};
 
 /// The origins whose pages may call an endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) enum Origins {
 impl Origins {
     /// The value of `Access-Control-Allow-Origin` for `request`.
     fn allow(&self, request: &Request<'_>) -> Option<String> {
-        let origin = request.only("origin").ok()??;
+        let origin = request.only(Header::Origin).ok()??;
         match self {
             Self::None => None,
             Self::Any => Some("*".to_owned()),
@@ -40,7 +40,7 @@ impl Origins {
 
     /// The answer to a preflight request, if `request` is one that may go on.
     pub(super) fn preflight(&self, request: &Request<'_>, methods: &'static str) -> Option<Reply> {
-        if request.method != "OPTIONS" || request.all("access-control-request-method").next().is_none() {
+        if request.method != "OPTIONS" || request.last(Header::RequestMethod).is_none() {
             return None;
         }
         let origin = self.allow(request)?;

@@ -40,20 +40,25 @@ pub(crate) enum FormError {
 ///
 /// Empty segments are skipped; one without `=` is a name with an empty value.
 pub(crate) fn pairs(input: &[u8], limits: FormLimits) -> impl Iterator<Item = Result<Pair<'_>, FormError>> {
-    let mut rest = input;
+    // What is not escaped must be UTF-8 as it stands, and cutting it at `&` and `=` keeps it so.
+    let text = str::from_utf8(input).map_err(|_| FormError::NotUtf8);
+    let mut failed = text.err();
+    let mut rest = text.unwrap_or_default();
     let mut left = limits.parameters;
     std::iter::from_fn(move || {
+        if let Some(error) = failed.take() {
+            return Some(Err(error));
+        }
         let (name, value) = next_segment(&mut rest)?;
         let pair = match left.checked_sub(1) {
             None => Err(FormError::TooManyParameters),
             Some(fewer) => {
                 left = fewer;
-                bounded(name, limits.value_bytes)
-                    .and_then(|name| Ok((name, bounded(value, limits.value_bytes)?)))
+                name.decode(limits.value_bytes).and_then(|name| Ok((name, value.decode(limits.value_bytes)?)))
             }
         };
         if pair.is_err() {
-            rest = &[];
+            rest = "";
         }
         Some(pair)
     })
@@ -92,27 +97,55 @@ pub(crate) fn decode(encoded: &[u8]) -> Result<Cow<'_, str>, FormError> {
     }
 }
 
-/// Cuts the next segment that is not empty off `rest`, split at its first `=`.
-fn next_segment<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let start = rest.iter().position(|&byte| byte != b'&')?;
-    let (_, input) = rest.split_at(start);
-    let end = input.iter().position(|&byte| byte == b'&').unwrap_or(input.len());
-    let (segment, after) = input.split_at(end);
-    *rest = after;
-    let equals = segment.iter().position(|&byte| byte == b'=').unwrap_or(segment.len());
-    let (name, value) = segment.split_at(equals);
-    Some((name, value.strip_prefix(b"=").unwrap_or_default()))
+/// A name or a value as it was sent.
+#[derive(Clone, Copy)]
+struct Encoded<'a> {
+    text: &'a str,
+    is_escaped: bool,
 }
 
-/// Decodes only what will not be too long, so that refusing costs no memory.
-fn bounded(encoded: &[u8], limit: usize) -> Result<Cow<'_, str>, FormError> {
-    if encoded.len() > limit {
-        let escapes = encoded.iter().filter(|&&byte| byte == b'%').count();
-        if encoded.len().saturating_sub(2 * escapes) > limit {
-            return Err(FormError::TooLong);
+impl<'a> Encoded<'a> {
+    fn decode(self, limit: usize) -> Result<Cow<'a, str>, FormError> {
+        // What will be too long is not decoded, so that refusing it costs no memory.
+        if self.text.len() > limit {
+            let escapes = self.text.bytes().filter(|byte| *byte == b'%').count();
+            if self.text.len().saturating_sub(2 * escapes) > limit {
+                return Err(FormError::TooLong);
+            }
+        }
+        if self.is_escaped { decode(self.text.as_bytes()) } else { Ok(Cow::Borrowed(self.text)) }
+    }
+}
+
+/// Cuts the next segment that is not empty off `rest`, split at its first `=`.
+fn next_segment<'a>(rest: &mut &'a str) -> Option<(Encoded<'a>, Encoded<'a>)> {
+    let input = rest.trim_start_matches('&');
+    if input.is_empty() {
+        return None;
+    }
+    let mut equals = None;
+    let (mut name_is_escaped, mut value_is_escaped) = (false, false);
+    let mut end = input.len();
+    for (at, byte) in input.bytes().enumerate() {
+        match byte {
+            b'&' => {
+                end = at;
+                break;
+            }
+            b'=' if equals.is_none() => equals = Some(at),
+            b'%' | b'+' if equals.is_none() => name_is_escaped = true,
+            b'%' | b'+' => value_is_escaped = true,
+            _ => {}
         }
     }
-    decode(encoded)
+    let (segment, after) = input.split_at_checked(end)?;
+    *rest = after;
+    let (name, value) = segment.split_at_checked(equals.unwrap_or(end))?;
+    let value = value.get(1..).unwrap_or_default();
+    Some((
+        Encoded { text: name, is_escaped: name_is_escaped },
+        Encoded { text: value, is_escaped: value_is_escaped },
+    ))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::parameters::Parameters;
 
 use super::basic::{self, Authorization};
 use super::form::{self, FormError, FormLimits};
-use super::request::{Repeated, Request};
+use super::request::{Header, Repeated, Request};
 
 pub(super) fn parameters(form: &[u8]) -> Result<Parameters<'_>, Error> {
     let mut parameters = Parameters::default();
@@ -39,11 +39,16 @@ impl<'a> AuthorizationRequest<'a> {
 
 /// RFC 6749 §3.2 and Appendix B.
 pub(super) fn check_media_type(request: &Request<'_>) -> Result<(), Error> {
-    let is_form = matches!(request.only("content-type"), Ok(Some(value)) if is_form(value));
+    let is_form = matches!(request.only(Header::ContentType), Ok(Some(value)) if is_form(value));
     if is_form { Ok(()) } else { Err(RequestFailure::MediaType.into()) }
 }
 
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
+
 fn is_form(value: &[u8]) -> bool {
+    if value == FORM {
+        return true;
+    }
     let mut parts = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     let essence = parts.next().unwrap_or_default();
     let charset_is_utf8 = |part: &[u8]| {
@@ -52,12 +57,12 @@ fn is_form(value: &[u8]) -> bool {
             || value.trim_ascii().eq_ignore_ascii_case(b"utf-8")
             || value.eq_ignore_ascii_case(b"\"utf-8\"")
     };
-    essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") && parts.all(charset_is_utf8)
+    essence.eq_ignore_ascii_case(FORM) && parts.all(charset_is_utf8)
 }
 
 /// The `Authorization` header, if there is one.
 pub(super) fn authorization(request: &Request<'_>) -> Result<Option<Authorization>, Error> {
-    match request.only("authorization") {
+    match request.only(Header::Authorization) {
         Ok(header) => Ok(header.map(basic::parse)),
         Err(Repeated) => Err(RequestFailure::SeveralCredentials.into()),
     }

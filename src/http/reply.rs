@@ -1,19 +1,26 @@
 //! What an adapter sends back.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
 use crate::endpoint::TokenResponse;
 use crate::error::Error;
+use crate::secret::RefreshToken;
 
 /// An HTTP response: status, headers and body.
 pub struct Reply {
     status: u16,
+    /// What all replies of its kind have.
+    common: &'static [(&'static str, &'static str)],
     headers: Vec<(&'static str, Cow<'static, str>)>,
     body: Vec<u8>,
 }
+
+/// JSON that must not be cached (RFC 6749 §5.1).
+const JSON: &[(&str, &str)] =
+    &[("content-type", "application/json"), ("cache-control", "no-store"), ("pragma", "no-cache")];
 
 impl Reply {
     /// The status code.
@@ -24,7 +31,8 @@ impl Reply {
 
     /// The headers. Names are in lower case.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.headers.iter().map(|(name, value)| (*name, &**value))
+        let common = self.common.iter().copied();
+        common.chain(self.headers.iter().map(|(name, value)| (*name, &**value)))
     }
 
     /// The value of the first header with this name.
@@ -46,7 +54,7 @@ impl Reply {
     }
 
     pub(super) fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new() }
+        Self { status, common: &[], headers: Vec::new(), body: Vec::new() }
     }
 
     pub(super) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
@@ -56,26 +64,30 @@ impl Reply {
 
     /// A successful answer of the token endpoint (RFC 6749 §5.1).
     pub(super) fn token(response: &TokenResponse) -> Self {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            access_token: &'a str,
-            token_type: &'static str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            expires_in: Option<u64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            refresh_token: Option<&'a str>,
-            scope: &'a str,
+        let access = response.access_token().expose();
+        let refresh = response.refresh_token().map(RefreshToken::expose);
+        let scope = response.scope().as_str();
+        let room = 128 + access.len() + refresh.map_or(0, str::len) + scope.len();
+        let mut body = String::with_capacity(room);
+        // Neither tokens nor scopes can have a character that JSON escapes.
+        body.push_str(r#"{"access_token":""#);
+        body.push_str(access);
+        body.push_str(r#"","token_type":""#);
+        body.push_str(TokenResponse::TOKEN_TYPE);
+        body.push('"');
+        if let Some(seconds) = response.expires_in() {
+            // Writing into a text cannot fail.
+            let _ = write!(body, r#","expires_in":{seconds}"#);
         }
-        Self::json(
-            200,
-            &Body {
-                access_token: response.access_token().expose(),
-                token_type: TokenResponse::TOKEN_TYPE,
-                expires_in: response.expires_in(),
-                refresh_token: response.refresh_token().map(crate::RefreshToken::expose),
-                scope: response.scope().as_str(),
-            },
-        )
+        if let Some(refresh) = refresh {
+            body.push_str(r#","refresh_token":""#);
+            body.push_str(refresh);
+            body.push('"');
+        }
+        body.push_str(r#","scope":""#);
+        body.push_str(scope);
+        body.push_str(r#""}"#);
+        Self { status: 200, common: JSON, headers: Vec::new(), body: body.into_bytes() }
     }
 
     /// An error of a machine endpoint (RFC 6749 §5.2).
@@ -106,16 +118,11 @@ impl Reply {
         reply
     }
 
-    /// JSON that must not be cached (RFC 6749 §5.1).
     fn json(status: u16, body: &impl Serialize) -> Self {
-        let mut bytes = Vec::with_capacity(384);
+        let mut bytes = Vec::with_capacity(256);
         // Serializing plain texts into memory cannot fail.
         let _ = serde_json::to_writer(&mut bytes, body);
-        let mut headers = Vec::with_capacity(6);
-        headers.push(("content-type", Cow::Borrowed("application/json")));
-        headers.push(("cache-control", Cow::Borrowed("no-store")));
-        headers.push(("pragma", Cow::Borrowed("no-cache")));
-        Self { status, headers, body: bytes }
+        Self { status, common: JSON, headers: Vec::new(), body: bytes }
     }
 }
 

@@ -18,27 +18,49 @@ pub struct Request<'a> {
     pub(super) method: &'a str,
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
-    pub(super) headers: Vec<(&'a str, &'a [u8])>,
+    headers: [Value<'a>; Header::ALL.len()],
     pub(super) body: &'a [u8],
     pub(super) peer: Option<IpAddr>,
     pub(super) secure: bool,
 }
 
-/// The headers that any endpoint looks at; others are not kept.
-const USED: [&str; 7] = [
-    "authorization",
-    "content-type",
-    "origin",
-    "access-control-request-method",
-    "access-control-request-headers",
-    "x-forwarded-proto",
-    "x-forwarded-for",
-];
+/// A header that some endpoint looks at; others are not kept.
+#[derive(Clone, Copy)]
+pub(super) enum Header {
+    Authorization,
+    ContentType,
+    Origin,
+    RequestMethod,
+    ForwardedProto,
+}
+
+impl Header {
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Authorization, "authorization"),
+        (Self::ContentType, "content-type"),
+        (Self::Origin, "origin"),
+        (Self::RequestMethod, "access-control-request-method"),
+        (Self::ForwardedProto, "x-forwarded-proto"),
+    ];
+
+    fn named(name: &str) -> Option<Self> {
+        let same = |own: &str| own == name || own.eq_ignore_ascii_case(name);
+        Self::ALL.into_iter().find(|(_, own)| same(own)).map(|(header, _)| header)
+    }
+}
+
+/// One header of a request.
+#[derive(Clone, Copy, Default)]
+struct Value<'a> {
+    last: Option<&'a [u8]>,
+    is_repeated: bool,
+}
 
 impl<'a> Request<'a> {
     /// A request with this method and path (without the query), over a plain connection.
     pub fn new(method: &'a str, path: &'a str) -> Self {
-        Self { method, path, query: None, headers: Vec::new(), body: &[], peer: None, secure: false }
+        let headers = [Value::default(); Header::ALL.len()];
+        Self { method, path, query: None, headers, body: &[], peer: None, secure: false }
     }
 
     /// With the query, without its `?`.
@@ -49,11 +71,9 @@ impl<'a> Request<'a> {
 
     /// With one more header. Names are compared without case.
     pub fn header(mut self, name: &'a str, value: &'a [u8]) -> Self {
-        if USED.iter().any(|used| used.eq_ignore_ascii_case(name)) {
-            if self.headers.is_empty() {
-                self.headers.reserve_exact(USED.len());
-            }
-            self.headers.push((name, value));
+        let slot = Header::named(name).and_then(|header| self.headers.get_mut(header as usize));
+        if let Some(slot) = slot {
+            *slot = Value { last: Some(value), is_repeated: slot.last.is_some() };
         }
         self
     }
@@ -83,15 +103,15 @@ impl<'a> Request<'a> {
         self
     }
 
-    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.headers.iter().filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
+    /// The last value of a header.
+    pub(super) fn last(&self, header: Header) -> Option<&'a [u8]> {
+        self.headers.get(header as usize)?.last
     }
 
     /// The value of a header that occurs once.
-    pub(super) fn only(&self, name: &str) -> Result<Option<&'a [u8]>, Repeated> {
-        let mut values = self.all(name);
-        let value = values.next();
-        if values.next().is_some() { Err(Repeated) } else { Ok(value) }
+    pub(super) fn only(&self, header: Header) -> Result<Option<&'a [u8]>, Repeated> {
+        let Some(value) = self.headers.get(header as usize) else { return Ok(None) };
+        if value.is_repeated { Err(Repeated) } else { Ok(value.last) }
     }
 }
 

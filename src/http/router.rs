@@ -9,7 +9,7 @@ use crate::server::AuthorizationServer;
 
 use super::cors::Origins;
 use super::reply::{Presentation, Reply};
-use super::request::Request;
+use super::request::{Header, Request};
 use super::token::{self, Served};
 
 /// Answers the HTTP requests that are meant for the authorization server.
@@ -191,7 +191,7 @@ impl Options {
     /// A trusted proxy is believed about the connection it took; anyone else is not.
     fn is_secure(&self, request: &Request<'_>) -> bool {
         let trusted = request.peer.is_some_and(|peer| self.trusted_proxies.contains(&peer.to_canonical()));
-        let forwarded = request.all("x-forwarded-proto").last().filter(|_| trusted);
+        let forwarded = request.last(Header::ForwardedProto).filter(|_| trusted);
         match forwarded {
             // The last element is the one that the proxy itself added.
             Some(value) => {

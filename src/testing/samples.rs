@@ -73,7 +73,7 @@ impl Samples {
     fn make(&self, allowed: Allowed, end: Option<Timestamp>, seed: &Seed) -> Made<Sample> {
         let (grant, issued) = Grant::active(allowed, &terms(end), seed, BEGIN);
         let refresh = refresh_of(issued)?;
-        Ok(Sample { grant: Arc::new(grant), refresh, entropy: self.entropy.clone() })
+        Ok(Sample { grant, refresh, entropy: self.entropy.clone() })
     }
 }
 
@@ -87,7 +87,7 @@ impl Sample {
     pub(super) fn after(&self, version: &Grant, end: Option<Timestamp>) -> Made<Arc<Grant>> {
         let request = RefreshRequest { secret: &self.refresh, scope: None, allowed: version.scope() };
         match version.refresh(&request, &terms(end), &keys(), &seed(&self.entropy)?, BEGIN) {
-            Refreshed::Next { next, .. } => Ok((*next).into()),
+            Refreshed::Next { next, .. } => Ok(next),
             _ => Err(unmade("it cannot be refreshed")),
         }
     }

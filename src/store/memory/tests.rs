@@ -56,20 +56,20 @@ fn terms(lifetime: Lifetime, issue_refresh: bool) -> Terms {
 /// A grant that was made at `now` and ends after `lifetime` seconds.
 fn grant(client: &str, now: u64, lifetime: u32) -> Arc<Grant> {
     let terms = terms(Lifetime::from_secs(lifetime).unwrap(), false);
-    Arc::new(Grant::active(allowed(client, secs(now)), &terms, &seed(), secs(now)).0)
+    Grant::active(allowed(client, secs(now)), &terms, &seed(), secs(now)).0
 }
 
 fn with_code(now: u64, lifetime: u64) -> (Arc<Grant>, TokenSecret) {
     let code = CodeTerms { lifetime: Duration::from_secs(lifetime), redirect_uri: None, challenge: None };
     let (grant, code) = Grant::with_code(allowed("app", secs(now)), code, &seed(), secs(now));
-    (Arc::new(grant), code)
+    (grant, code)
 }
 
 /// The next revision of a grant with a code; its access token ends after `lifetime`.
 fn redeemed(grant: &Grant, code: &TokenSecret, now: u64, lifetime: Lifetime, refresh: bool) -> Arc<Grant> {
     let redemption = Redemption { code, redirect_uri: None, verifier: None };
     match grant.redeem(&redemption, &terms(lifetime, refresh), &seed(), secs(now)) {
-        Redeemed::Next { next, .. } => Arc::new(*next),
+        Redeemed::Next { next, .. } => next,
         _ => panic!("the code is good"),
     }
 }

@@ -28,13 +28,12 @@ impl Samples {
         let mut shapes =
             vec![self.endless()?, self.bare_code()?, pending, redeemed, self.rotated(&rotating)?];
         shapes.extend(self.parent_and_child(&shared)?);
-        let mut shapes: Vec<_> = shapes.into_iter().map(Arc::new).collect();
         shapes.push(self.with_many_tokens()?);
         Ok(shapes)
     }
 
     /// A client's own grant, without an end and without a scope.
-    fn endless(&self) -> Made<Grant> {
+    fn endless(&self) -> Made<Arc<Grant>> {
         let terms = Terms { access_lifetime: Lifetime::NEVER_ENDS, issue_refresh: false, ..terms(None) };
         let grant_type = GrantTypeName::CLIENT_CREDENTIALS;
         let allowed =
@@ -43,14 +42,14 @@ impl Samples {
     }
 
     /// A code that is bound to nothing.
-    fn bare_code(&self) -> Made<Grant> {
+    fn bare_code(&self) -> Made<Arc<Grant>> {
         let code = CodeTerms { lifetime: HOUR, redirect_uri: None, challenge: None };
         let allowed = allowed(CLIENT, Some("Zoë"), "!#~")?;
         Ok(Grant::with_code(allowed, code, &seed(&self.entropy)?, BEGIN).0)
     }
 
     /// A code, and the version of its grant once it is redeemed.
-    pub(in crate::testing) fn code_and_redeemed(&self) -> Made<[Grant; 2]> {
+    pub(in crate::testing) fn code_and_redeemed(&self) -> Made<[Arc<Grant>; 2]> {
         let verifier = CodeVerifier::new(VERIFIER).map_err(unmade)?;
         let code = CodeTerms {
             lifetime: HOUR,
@@ -68,31 +67,31 @@ impl Samples {
             Redemption { code: &secret, redirect_uri: Some(REDIRECT_URI), verifier: Some(VERIFIER) };
         let later = BEGIN.plus(Duration::from_millis(1001));
         match pending.redeem(&redemption, &terms(LATER), &seed(&self.entropy)?, later) {
-            Redeemed::Next { next, .. } => Ok([pending, *next]),
+            Redeemed::Next { next, .. } => Ok([pending, next]),
             _ => Err(unmade("its code cannot be redeemed")),
         }
     }
 
     /// A refresh token that was rotated for a narrower access token.
-    fn rotated(&self, terms: &Terms) -> Made<Grant> {
+    fn rotated(&self, terms: &Terms) -> Made<Arc<Grant>> {
         let allowed = allowed(CLIENT, Some(SUBJECT), "a b")?;
         let (grant, issued) = Grant::active(allowed, terms, &seed(&self.entropy)?, BEGIN);
         let narrow = Scope::parse("a").map_err(unmade)?;
         let secret = refresh_of(issued)?;
         let request = RefreshRequest { secret: &secret, scope: Some(&narrow), allowed: grant.scope() };
         match grant.refresh(&request, terms, &keys(), &seed(&self.entropy)?, BEGIN) {
-            Refreshed::Next { next, .. } => Ok(*next),
+            Refreshed::Next { next, .. } => Ok(next),
             _ => Err(unmade("it cannot be rotated")),
         }
     }
 
-    fn parent_and_child(&self, terms: &Terms) -> Made<[Grant; 2]> {
+    fn parent_and_child(&self, terms: &Terms) -> Made<[Arc<Grant>; 2]> {
         let allowed = allowed(CLIENT, Some(SUBJECT), "a b")?;
         let (parent, issued) = Grant::active(allowed, terms, &seed(&self.entropy)?, BEGIN);
         let secret = refresh_of(issued)?;
         let request = RefreshRequest { secret: &secret, scope: None, allowed: parent.scope() };
         match parent.refresh(&request, terms, &keys(), &seed(&self.entropy)?, BEGIN) {
-            Refreshed::Child { child, .. } => Ok([parent, *child]),
+            Refreshed::Child { child, .. } => Ok([parent, child]),
             _ => Err(unmade("it has no child")),
         }
     }
