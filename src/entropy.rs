@@ -59,12 +59,9 @@ impl Seed {
     }
 
     pub(crate) fn derive(&self, label: SeedLabel) -> Zeroizing<[u8; 32]> {
-        // One block of SHA-256, written at once: this is done several times a request.
-        let mut input = Zeroizing::new([0; LABEL + 32]);
-        let (label_part, seed_part) = input.split_at_mut(LABEL);
-        label_part.copy_from_slice(label.bytes());
-        seed_part.copy_from_slice(self.0.as_slice());
-        Zeroizing::new(Sha256::digest(input.as_slice()).into())
+        // Together they fit into one block of SHA-256.
+        let hash = Sha256::new_with_prefix(label.bytes()).chain_update(self.0.as_slice());
+        Zeroizing::new(hash.finalize().into())
     }
 }
 

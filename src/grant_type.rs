@@ -47,7 +47,7 @@ pub trait GrantType: Send + Sync + 'static {
 
 /// A token request whose client has been authenticated.
 pub struct Authenticated<'a> {
-    client: Arc<Client>,
+    client: &'a Client,
     parameters: &'a Parameters<'a>,
     format: &'a TokenFormat,
     now: Timestamp,
@@ -55,7 +55,7 @@ pub struct Authenticated<'a> {
 
 impl<'a> Authenticated<'a> {
     pub(crate) fn new(
-        client: Arc<Client>,
+        client: &'a Client,
         parameters: &'a Parameters<'a>,
         format: &'a TokenFormat,
         now: Timestamp,
@@ -66,7 +66,7 @@ impl<'a> Authenticated<'a> {
     /// The client that sent the request.
     #[must_use]
     pub fn client(&self) -> &Client {
-        &self.client
+        self.client
     }
 
     /// When the request began.

@@ -142,7 +142,8 @@ fn check(value: &str) -> Result<(), InvalidPkce> {
     if !(43..=128).contains(&value.len()) {
         return Err(InvalidPkce::Length);
     }
-    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let unreserved =
+        |byte| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~');
     if value.bytes().all(unreserved) { Ok(()) } else { Err(InvalidPkce::Character) }
 }
 

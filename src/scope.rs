@@ -30,7 +30,7 @@ impl ScopeToken {
     /// # Errors
     /// When it is empty or has a character that RFC 6749 §3.3 does not allow.
     pub fn new(token: impl Into<Arc<str>> + AsRef<str>) -> Result<Self, InvalidScope> {
-        check_token(token.as_ref())?;
+        check_token(token.as_ref().as_bytes())?;
         Ok(Self(token.into()))
     }
 
@@ -84,9 +84,9 @@ impl Scope {
     /// # Errors
     /// When `text` breaks the grammar of RFC 6749 §3.3, by a second space, too.
     pub fn parse(text: &str) -> Result<Self, InvalidScope> {
-        let mut last = "";
+        let mut last: &[u8] = b"";
         let mut in_order = true;
-        for token in text.split(' ') {
+        for token in text.as_bytes().split(|byte| *byte == b' ') {
             check_token(token)?;
             in_order &= last < token;
             last = token;
@@ -117,10 +117,15 @@ impl Scope {
         self.0.split(' ').filter(|token| !token.is_empty())
     }
 
+    /// The tokens as bytes, which are faster to cut.
+    fn words(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.as_bytes().split(|byte| *byte == b' ').filter(|token| !token.is_empty())
+    }
+
     /// True if `token` is one of these.
     #[must_use]
     pub fn contains(&self, token: &str) -> bool {
-        self.tokens().any(|own| own == token)
+        self.words().any(|own| own == token.as_bytes())
     }
 
     /// True if each token here is in `other`, too.
@@ -129,8 +134,8 @@ impl Scope {
         if Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0 {
             return true;
         }
-        let mut others = other.tokens();
-        self.tokens().all(|token| {
+        let mut others = other.words();
+        self.words().all(|token| {
             others.by_ref().find_map(|other| match other.cmp(token) {
                 Ordering::Less => None,
                 Ordering::Equal => Some(true),
@@ -182,7 +187,8 @@ impl Scope {
 /// Collects tokens that come from another scope; what is not a scope token is left out.
 impl<'a> FromIterator<&'a str> for Scope {
     fn from_iter<I: IntoIterator<Item = &'a str>>(tokens: I) -> Self {
-        let mut tokens: Vec<&str> = tokens.into_iter().filter(|token| check_token(token).is_ok()).collect();
+        let mut tokens: Vec<&str> =
+            tokens.into_iter().filter(|token| check_token(token.as_bytes()).is_ok()).collect();
         tokens.sort_unstable();
         tokens.dedup();
         Self::join(tokens.into_iter())
@@ -260,11 +266,11 @@ impl ScopeDefinition {
     }
 }
 
-fn check_token(token: &str) -> Result<(), InvalidScope> {
+fn check_token(token: &[u8]) -> Result<(), InvalidScope> {
     if token.is_empty() {
         return Err(InvalidScope::Empty);
     }
-    if token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
+    if token.iter().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
         Ok(())
     } else {
         Err(InvalidScope::Character)

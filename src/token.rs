@@ -93,13 +93,13 @@ impl TokenFormat {
         let (id_part, secret_part) = bytes.split_at_mut(ID_BYTES);
         id_part.copy_from_slice(id.as_bytes());
         secret_part.copy_from_slice(secret.as_slice());
-        let mut encoded = Zeroizing::new([0; ENCODED]);
-        let written = URL_SAFE_NO_PAD.encode_slice(bytes.as_slice(), encoded.as_mut_slice()).is_ok();
-        debug_assert!(written, "the length is known");
-        let mut text = String::with_capacity(self.prefix.len() + ENCODED);
-        text.push_str(&self.prefix);
-        text.push_str(str::from_utf8(encoded.as_slice()).unwrap_or_default());
-        text
+        let mut text = Vec::with_capacity(self.prefix.len() + ENCODED);
+        text.extend_from_slice(self.prefix.as_bytes());
+        text.resize(self.prefix.len() + ENCODED, 0);
+        let (_, encoded) = text.split_at_mut(self.prefix.len());
+        let written = URL_SAFE_NO_PAD.encode_slice(bytes.as_slice(), encoded);
+        debug_assert_eq!(written, Ok(ENCODED));
+        String::from_utf8(text).unwrap_or_default()
     }
 
     /// `None` for anything that this server cannot have written.

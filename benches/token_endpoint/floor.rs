@@ -21,6 +21,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use grantor::{Entropy as _, SystemEntropy};
 use hashbrown::{HashMap, HashTable};
 use parking_lot::{Mutex, RwLock};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -284,16 +285,14 @@ fn find_mut(shard: &mut HashTable<Record>, id: Id) -> Option<&mut Record> {
 
 fn parse(body: &[u8]) -> Option<Form<'_>> {
     let mut form = Form::default();
-    for pair in body.split(|byte| *byte == b'&') {
-        let equals = pair.iter().position(|byte| *byte == b'=')?;
-        let value = unescape(&pair[equals + 1..])?;
-        let slot = match &pair[..equals] {
-            b"grant_type" => &mut form.grant_type,
-            b"scope" => &mut form.scope,
-            b"code" => &mut form.code,
-            b"code_verifier" => &mut form.code_verifier,
-            b"redirect_uri" => &mut form.redirect_uri,
-            b"refresh_token" => &mut form.refresh_token,
+    for (name, value) in form_urlencoded::parse(body) {
+        let slot = match &*name {
+            "grant_type" => &mut form.grant_type,
+            "scope" => &mut form.scope,
+            "code" => &mut form.code,
+            "code_verifier" => &mut form.code_verifier,
+            "redirect_uri" => &mut form.redirect_uri,
+            "refresh_token" => &mut form.refresh_token,
             _ => continue,
         };
         if !slot.is_empty() {
@@ -302,25 +301,6 @@ fn parse(body: &[u8]) -> Option<Form<'_>> {
         *slot = value;
     }
     Some(form)
-}
-
-fn unescape(text: &[u8]) -> Option<Cow<'_, str>> {
-    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        return str::from_utf8(text).ok().map(Cow::Borrowed);
-    }
-    let mut plain = Vec::with_capacity(text.len());
-    let mut rest = text.iter();
-    while let Some(byte) = rest.next() {
-        plain.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let mut digit = || char::from(*rest.next()?).to_digit(16);
-                u8::try_from(digit()? << 4 | digit()?).ok()?
-            }
-            byte => *byte,
-        });
-    }
-    String::from_utf8(plain).ok().map(Cow::Owned)
 }
 
 fn authenticate<'c>(clients: &'c HashMap<Arc<str>, Client>, header: &[u8]) -> Option<&'c Client> {
@@ -335,20 +315,27 @@ fn decode(token: &str) -> Option<Bytes32> {
     (URL_SAFE_NO_PAD.decode_slice(token, &mut bytes).ok()? == 32).then_some(bytes)
 }
 
+#[derive(Serialize)]
+struct Reply<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    scope: &'a str,
+}
+
 fn json(access: &Bytes32, refresh: Option<&Bytes32>, scope: &str) -> Vec<u8> {
-    let mut text = String::with_capacity(256);
-    text.push_str("{\"access_token\":\"");
-    URL_SAFE_NO_PAD.encode_string(access, &mut text);
-    text.push_str("\",\"token_type\":\"Bearer\",\"expires_in\":3600");
-    if let Some(refresh) = refresh {
-        text.push_str(",\"refresh_token\":\"");
-        URL_SAFE_NO_PAD.encode_string(refresh, &mut text);
-        text.push('"');
-    }
-    text.push_str(",\"scope\":\"");
-    text.push_str(scope);
-    text.push_str("\"}");
-    text.into_bytes()
+    let access = URL_SAFE_NO_PAD.encode(access);
+    let refresh = refresh.map(|refresh| URL_SAFE_NO_PAD.encode(refresh));
+    let reply = Reply {
+        access_token: &access,
+        token_type: "Bearer",
+        expires_in: HOUR,
+        refresh_token: refresh.as_deref(),
+        scope,
+    };
+    serde_json::to_vec(&reply).unwrap()
 }
 
 fn digest(bytes: &[u8]) -> Bytes32 {

@@ -17,6 +17,9 @@ pub(super) fn resolve(
     most: Option<&Scope>,
 ) -> Result<Scope, Error> {
     let asked = match parameters.get(Parameter::Scope) {
+        // Most ask for what they are registered for: its text is shared.
+        Some(text) if text == client.default_scopes().as_str() => client.default_scopes().clone(),
+        Some(text) if text == client.scopes().as_str() => client.scopes().clone(),
         Some(text) => Scope::parse(text).map_err(|_| ScopeFailure::Malformed)?,
         None if core.settings.require_scope || client.default_scopes().is_empty() => {
             return Err(ScopeFailure::Required.into());

@@ -11,7 +11,7 @@ use crate::error::{Error, ScopeFailure};
 use crate::event::Event;
 use crate::grant::{Allowed, Grant, Issued, IssuedRefresh, Redemption, RefreshRequest};
 use crate::grant_type::{Approved, Authenticated, DynGrantType, Exchange, Refreshing};
-use crate::id::{ClientId, GrantId, GrantTypeName};
+use crate::id::{GrantId, GrantTypeName};
 use crate::parameter::Parameter;
 use crate::parameters::Parameters;
 use crate::scope::Scope;
@@ -124,10 +124,11 @@ impl TokenResponse {
 
 /// Answers a token request and reports what was decided.
 pub(crate) async fn token(core: &Core, request: &TokenRequest<'_>) -> Result<TokenResponse, Error> {
-    let mut client_id = None;
-    let outcome = answer(core, request, &mut client_id).await;
+    let mut client = None;
+    let outcome = answer(core, request, &mut client).await;
     if let Err(error) = &outcome {
-        core.report(&Event::TokenRefused { client: client_id.as_ref().or(error.client()), error });
+        let client = client.as_deref().map(Client::id).or(error.client());
+        core.report(&Event::TokenRefused { client, error });
     }
     outcome
 }
@@ -135,16 +136,16 @@ pub(crate) async fn token(core: &Core, request: &TokenRequest<'_>) -> Result<Tok
 async fn answer(
     core: &Core,
     request: &TokenRequest<'_>,
-    client_id: &mut Option<ClientId>,
+    authenticated: &mut Option<Arc<Client>>,
 ) -> Result<TokenResponse, Error> {
     let now = core.now();
     let parameters = &request.parameters;
     parameters.refuse_repetition()?;
     let name = parameters.require(Parameter::GrantType)?;
     let client = authenticate::client(core, request.header, parameters, now).await?;
-    *client_id = Some(client.id().clone());
-    let (grant_type, handler) = select(core, name, &client)?;
-    let issued = issue(core, handler, grant_type, &client, parameters, now).await?;
+    let client: &Client = authenticated.insert(client);
+    let (grant_type, handler) = select(core, name, client)?;
+    let issued = issue(core, handler, grant_type, client, parameters, now).await?;
     core.report(&Event::TokenIssued {
         grant_type,
         client: client.id(),
@@ -174,11 +175,11 @@ async fn issue(
     core: &Core,
     handler: &dyn DynGrantType,
     grant_type: &GrantTypeName,
-    client: &Arc<Client>,
+    client: &Client,
     parameters: &Parameters<'_>,
     now: Timestamp,
 ) -> Result<Issued, Error> {
-    let request = Authenticated::new(Arc::clone(client), parameters, &core.format, now);
+    let request = Authenticated::new(client, parameters, &core.format, now);
     match handler.approve(&request).await?.0 {
         Approved::Code(code) => exchange(core, client, &code, parameters, now).await,
         Approved::RefreshToken(token) => refresh(core, client, &token, parameters, now).await,

@@ -68,25 +68,23 @@ pub(crate) fn pairs(input: &[u8], limits: FormLimits) -> impl Iterator<Item = Re
 ///
 /// What is decoded may be a password: no copy of it stays behind in freed memory on failure.
 pub(crate) fn decode(encoded: &[u8]) -> Result<Cow<'_, str>, FormError> {
-    let Some(start) = encoded.iter().position(|byte| matches!(byte, b'%' | b'+')) else {
+    let escape = |text: &[u8]| text.iter().position(|byte| matches!(byte, b'%' | b'+'));
+    let Some(mut start) = escape(encoded) else {
         return str::from_utf8(encoded).map(Cow::Borrowed).map_err(|_| FormError::NotUtf8);
     };
-    let (literal, mut rest) = encoded.split_at(start);
+    let mut rest = encoded;
     let mut decoded = Zeroizing::new(Vec::with_capacity(encoded.len()));
-    decoded.extend_from_slice(literal);
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        decoded.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let [high, low, tail @ ..] = tail else {
-                    return Err(FormError::BadEscape);
-                };
-                rest = tail;
-                unescape([*high, *low]).ok_or(FormError::BadEscape)?
-            }
-            _ => byte,
-        });
+    while let Some((literal, escaped)) = rest.split_at_checked(start) {
+        decoded.extend_from_slice(literal);
+        let byte;
+        (byte, rest) = match escaped {
+            [b'+', tail @ ..] => (b' ', tail),
+            [b'%', high, low, tail @ ..] => (unescape([*high, *low]).ok_or(FormError::BadEscape)?, tail),
+            [] => break,
+            _ => return Err(FormError::BadEscape),
+        };
+        decoded.push(byte);
+        start = escape(rest).unwrap_or(rest.len());
     }
     match String::from_utf8(mem::take(&mut *decoded)) {
         Ok(text) => Ok(Cow::Owned(text)),
@@ -105,6 +103,27 @@ struct Encoded<'a> {
 }
 
 impl<'a> Encoded<'a> {
+    /// Cuts what stands before the first of `ends` off `rest`, and says which it was.
+    fn cut(rest: &mut &'a str, ends: [u8; 2]) -> (Self, u8) {
+        let bytes = rest.as_bytes();
+        let mut is_escaped = false;
+        let mut at = 0;
+        let mut end = 0;
+        while let Some(byte) = bytes.get(at) {
+            if matches!(byte, b'%' | b'&' | b'+' | b'=') {
+                if ends.contains(byte) {
+                    end = *byte;
+                    break;
+                }
+                is_escaped |= *byte != b'=';
+            }
+            at += 1;
+        }
+        let (text, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        *rest = after.get(1..).unwrap_or_default();
+        (Self { text, is_escaped }, end)
+    }
+
     fn decode(self, limit: usize) -> Result<Cow<'a, str>, FormError> {
         // What will be too long is not decoded, so that refusing it costs no memory.
         if self.text.len() > limit {
@@ -119,33 +138,17 @@ impl<'a> Encoded<'a> {
 
 /// Cuts the next segment that is not empty off `rest`, split at its first `=`.
 fn next_segment<'a>(rest: &mut &'a str) -> Option<(Encoded<'a>, Encoded<'a>)> {
-    let input = rest.trim_start_matches('&');
-    if input.is_empty() {
+    *rest = rest.trim_start_matches('&');
+    if rest.is_empty() {
         return None;
     }
-    let mut equals = None;
-    let (mut name_is_escaped, mut value_is_escaped) = (false, false);
-    let mut end = input.len();
-    for (at, byte) in input.bytes().enumerate() {
-        match byte {
-            b'&' => {
-                end = at;
-                break;
-            }
-            b'=' if equals.is_none() => equals = Some(at),
-            b'%' | b'+' if equals.is_none() => name_is_escaped = true,
-            b'%' | b'+' => value_is_escaped = true,
-            _ => {}
-        }
-    }
-    let (segment, after) = input.split_at_checked(end)?;
-    *rest = after;
-    let (name, value) = segment.split_at_checked(equals.unwrap_or(end))?;
-    let value = value.get(1..).unwrap_or_default();
-    Some((
-        Encoded { text: name, is_escaped: name_is_escaped },
-        Encoded { text: value, is_escaped: value_is_escaped },
-    ))
+    let (name, end) = Encoded::cut(rest, [b'&', b'=']);
+    let value = if end == b'=' {
+        Encoded::cut(rest, [b'&', b'&']).0
+    } else {
+        Encoded { text: "", is_escaped: false }
+    };
+    Some((name, value))
 }
 
 #[cfg(test)]
