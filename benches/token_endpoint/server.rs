@@ -92,7 +92,7 @@ impl Clock for Ahead {
 impl Grantor {
     pub(crate) fn new(registrations: &[Registration]) -> Self {
         let ahead = Arc::new(AtomicU64::new(0));
-        let tokens = MemoryTokenStore::builder().capacity(4_000_000).bytes(4 << 30).build().unwrap();
+        let tokens = MemoryTokenStore::builder().capacity(2_000_000).bytes(4 << 30).build().unwrap();
         let server = AuthorizationServer::builder("https://id.example.com")
             .clients(registrations.iter().map(|own| own.client.clone()).collect::<MemoryClientStore>())
             .tokens(tokens)

@@ -23,7 +23,7 @@ use crate::id::GrantId;
 use super::{Cursor, GrantQuery, Insert, PURGE_DELAY, Page, Read, Remove, Replace, StoreError, TokenStore};
 pub use bounds::{InvalidMemoryBound, MemoryTokenStoreBuilder};
 use budget::{Amount, Budget};
-use shard::Shard;
+use shard::{Due, Shard};
 
 /// Grants in the memory of one process; they end with it.
 ///
@@ -54,9 +54,9 @@ pub struct MemoryTokenStore {
 #[repr(align(128))]
 struct Padded(Mutex<Shard>);
 
-/// How many expired records a write reclaims: more than it adds.
-const RECLAIMED_PER_WRITE: usize = 2;
-/// How many records are reclaimed under one lock.
+/// How many records that are due a write looks at: more than it adds.
+const LOOKS_PER_WRITE: usize = 2;
+/// How many are looked at under one lock.
 const BATCH: usize = 64;
 /// How often room is made for one record that others may take.
 const ATTEMPTS: usize = 4;
@@ -110,8 +110,8 @@ impl MemoryTokenStore {
 
     /// By the leading bits, so that the order of shards is the order of ids.
     fn index_of(&self, id: GrantId) -> usize {
-        let [first, ..] = *id.as_bytes();
-        usize::from(first) * self.shards.len() / 256
+        let [first, second, ..] = *id.as_bytes();
+        (usize::from(u16::from_be_bytes([first, second])) * self.shards.len()) >> 16
     }
 
     /// True if it made some.
@@ -131,16 +131,22 @@ impl MemoryTokenStore {
 
     /// Removes up to `most` records, or a batch, that have expired at `now`.
     fn reclaim(&self, shard: &Mutex<Shard>, now: Timestamp, most: usize) -> usize {
-        let expired: Vec<_> = {
-            let mut shard = shard.lock();
-            iter::from_fn(|| shard.pop_expired(now, &self.budget)).take(most.min(BATCH)).collect()
-        };
-        expired.len()
+        loop {
+            let looks: Vec<_> = {
+                let mut shard = shard.lock();
+                let looks = iter::repeat_with(|| shard.look_at_due(now, &self.budget));
+                looks.take(most.min(BATCH)).take_while(|due| !matches!(due, Due::Nothing)).collect()
+            };
+            let removed = looks.iter().filter(|due| matches!(due, Due::Removed(_))).count();
+            if removed > 0 || looks.is_empty() {
+                return removed;
+            }
+        }
     }
 
     /// A few, for the caller to drop when the lock is released.
-    fn pop_expired(&self, shard: &mut Shard, now: Timestamp) -> [Option<Arc<Grant>>; RECLAIMED_PER_WRITE] {
-        std::array::from_fn(|_| shard.pop_expired(now, &self.budget))
+    fn look_at_due(&self, shard: &mut Shard, now: Timestamp) -> [Due; LOOKS_PER_WRITE] {
+        std::array::from_fn(|_| shard.look_at_due(now, &self.budget))
     }
 }
 
@@ -150,10 +156,10 @@ impl TokenStore for MemoryTokenStore {
         let now = grant.updated_at();
         let shard = self.shard(grant.id());
         for _ in 0..ATTEMPTS {
-            let (answer, _expired) = {
+            let (answer, _looks) = {
                 let mut shard = shard.lock();
-                let expired = self.pop_expired(&mut shard, now);
-                (shard.insert(grant, &self.budget), expired)
+                let looks = self.look_at_due(&mut shard, now);
+                (shard.insert(grant, &self.budget), looks)
             };
             match answer {
                 Ok(answer) => return Ok(answer),
@@ -172,12 +178,12 @@ impl TokenStore for MemoryTokenStore {
         let now = grant.updated_at();
         let shard = self.shard(grant.id());
         for _ in 0..ATTEMPTS {
-            let (answer, expired) = {
+            let (answer, looks) = {
                 let mut shard = shard.lock();
                 let answer = shard.replace(grant, expected, &self.budget);
-                (answer, self.pop_expired(&mut shard, now))
+                (answer, self.look_at_due(&mut shard, now))
             };
-            let has_made_room = expired.iter().any(Option::is_some);
+            let has_made_room = looks.iter().any(|due| matches!(due, Due::Removed(_)));
             match answer {
                 Ok(Some(_)) => return Ok(Replace::Replaced),
                 Ok(None) => return Ok(Replace::Changed),
@@ -245,10 +251,10 @@ impl fmt::Debug for MemoryTokenStore {
     }
 }
 
-/// At least a thousand records in each of several, since the client share is estimated
+/// At least two thousand records in each of several, since the client share is estimated
 /// from one of them.
 fn shards_for(capacity: usize) -> usize {
-    1 << (capacity / 1024).clamp(1, 256).ilog2()
+    1 << (capacity / 2048).clamp(1, 1024).ilog2()
 }
 
 /// Lets other tasks of the executor run after so much work.

@@ -45,6 +45,16 @@ impl Budget {
         Amount { records: self.records.used.load(Relaxed), bytes: self.bytes.used.load(Relaxed) }
     }
 
+    /// Is there so little room that it matters what one client holds?
+    pub(super) fn is_short(&self) -> bool {
+        self.records.is_short() || self.bytes.is_short()
+    }
+
+    /// Is there so much room that it will not matter soon?
+    pub(super) fn has_plenty(&self) -> bool {
+        self.records.has_plenty() && self.bytes.has_plenty()
+    }
+
     /// Takes `more` for a client that holds `held` in this one of the shards; false, and
     /// nothing is taken, if there is no room.
     ///
@@ -76,11 +86,23 @@ struct Bound {
 }
 
 impl Bound {
+    /// Without a limit for one client, the estimate of what it holds must not bind.
+    fn is_short(&self) -> bool {
+        self.share < self.limit && self.free() < self.share
+    }
+
+    fn has_plenty(&self) -> bool {
+        self.share == self.limit || self.free() >= self.share.saturating_mul(2)
+    }
+
+    fn free(&self) -> usize {
+        self.limit.saturating_sub(self.used.load(Relaxed))
+    }
+
     fn reserve(&self, more: usize, held: usize) -> bool {
         if more == 0 {
             return true;
         }
-        // Without a limit for one client, the estimate of what it holds must not bind.
         let within_share = self.share == self.limit || held.saturating_add(more) <= self.share;
         let take = |used| {
             let free = self.limit.saturating_sub(used);

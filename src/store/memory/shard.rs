@@ -1,6 +1,7 @@
 //! One shard: some of the records, and when they expire.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashTable};
@@ -15,15 +16,33 @@ use super::budget::{Amount, Budget};
 #[derive(Default)]
 pub(super) struct Shard {
     records: HashTable<Record>,
-    /// Exactly one entry for each record that expires, the soonest first.
-    expiry: BTreeSet<(Timestamp, u64)>,
-    clients: HashMap<ClientId, Amount>,
+    /// When to look at which record, the soonest first. It has an entry for the due time of
+    /// each record, and left-over ones that mean nothing.
+    expiry: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    /// What each client holds here; counted only while room is short.
+    clients: Option<HashMap<ClientId, Amount>>,
 }
 
 struct Record {
     /// Beside the grant, so that a growing table need not touch every grant.
     key: u64,
+    /// When to look at it, no later than the end of the grant. An end that moves away, which
+    /// most do, leaves it as it is.
+    due: Option<Timestamp>,
     grant: Arc<Grant>,
+}
+
+/// How many entries that mean nothing the index of an empty shard may have.
+const LEFT_OVERS: usize = 64;
+
+/// What became of the record whose turn it was.
+pub(super) enum Due {
+    /// None is due.
+    Nothing,
+    /// It is still live, or gone already.
+    Later,
+    /// For the caller to drop when the lock is released.
+    Removed(#[expect(dead_code, reason = "it is there to be dropped")] Arc<Grant>),
 }
 
 impl Shard {
@@ -38,18 +57,16 @@ impl Shard {
 
     /// Gives `grant` back if there is no room for it.
     pub(super) fn insert(&mut self, grant: Arc<Grant>, budget: &Budget) -> Result<Insert, Arc<Grant>> {
-        if self.get(grant.id()).is_some() {
+        let (key, id) = (key(grant.id()), grant.id());
+        if self.records.find(key, |record| record.is(key, id)).is_some() {
             return Ok(Insert::Occupied);
         }
-        let amount = Amount::of(&grant);
-        if !self.reserve(grant.client(), amount, budget) {
+        if !self.reserve(grant.client(), Amount::of(&grant), budget) {
             return Err(grant);
         }
-        let key = key(grant.id());
-        if let Some(end) = grant.expires_at() {
-            self.expiry.insert((end, key));
-        }
-        self.records.insert_unique(key, Record { key, grant }, |record| record.key);
+        let due = grant.expires_at();
+        self.enter(due, key);
+        self.records.insert_unique(key, Record { key, due, grant }, |record| record.key);
         Ok(Insert::Inserted)
     }
 
@@ -65,17 +82,19 @@ impl Shard {
             return Ok(None);
         };
         let (old_size, size) = (old.size(), grant.size());
-        let (old_end, end) = (old.expires_at(), grant.expires_at());
         if !self.resize(grant.client(), old_size, size, budget) {
             return Err(grant);
         }
         let (key, id) = (key(grant.id()), grant.id());
-        if old_end != end {
-            old_end.map(|end| self.expiry.remove(&(end, key)));
-            end.map(|end| self.expiry.insert((end, key)));
+        let Some(record) = self.records.find_mut(key, |record| record.is(key, id)) else { return Ok(None) };
+        let end = grant.expires_at();
+        if let Some(end) = end.filter(|end| record.due.is_none_or(|due| *end < due)) {
+            record.due = Some(end);
+            self.expiry.push(Reverse((end, key)));
         }
-        let record = self.records.find_mut(key, |record| record.is(key, id));
-        Ok(record.map(|record| std::mem::replace(&mut record.grant, grant)))
+        let old = std::mem::replace(&mut record.grant, grant);
+        self.forget_left_overs();
+        Ok(Some(old))
     }
 
     /// The record that was removed.
@@ -93,22 +112,30 @@ impl Shard {
             return Err(Remove::Changed);
         }
         let (Record { grant, .. }, _) = entry.remove();
-        grant.expires_at().map(|end| self.expiry.remove(&(end, key)));
         self.release(grant.client(), Amount::of(&grant), budget);
+        self.forget_left_overs();
         Ok(grant)
     }
 
-    /// Removes one record that has expired at `now`.
-    pub(super) fn pop_expired(&mut self, now: Timestamp, budget: &Budget) -> Option<Arc<Grant>> {
-        let (end, key) = *self.expiry.first()?;
-        if now < end {
-            return None;
+    /// Looks at the record whose turn it is, and removes it if it has expired at `now`.
+    pub(super) fn look_at_due(&mut self, now: Timestamp, budget: &Budget) -> Due {
+        let Some(Reverse((due, key))) = self.expiry.peek().copied().filter(|Reverse((due, _))| *due <= now)
+        else {
+            return Due::Nothing;
+        };
+        self.expiry.pop();
+        let found = self.records.find_entry(key, |record| record.key == key && record.due == Some(due));
+        let Ok(mut entry) = found else { return Due::Later };
+        let record = entry.get_mut();
+        if !record.grant.is_expired(now) {
+            let end = record.grant.expires_at();
+            record.due = end;
+            self.enter(end, key);
+            return Due::Later;
         }
-        self.expiry.pop_first();
-        let due = |record: &Record| record.key == key && record.grant.expires_at() == Some(end);
-        let (Record { grant, .. }, _) = self.records.find_entry(key, due).ok()?.remove();
+        let (Record { grant, .. }, _) = entry.remove();
         self.release(grant.client(), Amount::of(&grant), budget);
-        Some(grant)
+        Due::Removed(grant)
     }
 
     /// Up to `most` grants that the query asks for, those with the lowest ids, in no order.
@@ -127,6 +154,20 @@ impl Shard {
         found.into_iter().map(|(_, grant)| Arc::clone(grant)).collect()
     }
 
+    fn enter(&mut self, due: Option<Timestamp>, key: u64) {
+        if let Some(due) = due {
+            self.expiry.push(Reverse((due, key)));
+        }
+    }
+
+    /// Makes the index anew when most of it means nothing.
+    fn forget_left_overs(&mut self) {
+        if self.expiry.len() > 2 * self.records.len() + LEFT_OVERS {
+            let entries = self.records.iter().filter_map(|record| Some(Reverse((record.due?, record.key))));
+            self.expiry = entries.collect();
+        }
+    }
+
     fn resize(&mut self, client: &ClientId, from: usize, to: usize, budget: &Budget) -> bool {
         let change = Amount { records: 0, bytes: from.abs_diff(to) };
         if to > from {
@@ -139,38 +180,64 @@ impl Shard {
     }
 
     fn reserve(&mut self, client: &ClientId, more: Amount, budget: &Budget) -> bool {
-        let held = self.clients.get_mut(client);
-        if !budget.reserve(more, held.as_deref().copied().unwrap_or_default()) {
+        let held = self.held_by(client, budget);
+        if !budget.reserve(more, held) {
             return false;
         }
-        match held {
-            Some(held) => *held = *held + more,
-            None => {
-                self.clients.insert(client.clone(), more);
-            }
+        if let Some(clients) = &mut self.clients {
+            let held = clients.entry_ref(client).or_default();
+            *held = *held + more;
         }
         true
     }
 
+    /// What the client holds here, if it matters.
+    fn held_by(&mut self, client: &ClientId, budget: &Budget) -> Amount {
+        if budget.is_short() {
+            let clients = self.clients.get_or_insert_with(|| count(&self.records));
+            return clients.get(client).copied().unwrap_or_default();
+        }
+        if self.clients.is_some() && budget.has_plenty() {
+            self.clients = None;
+        }
+        Amount::default()
+    }
+
     fn release(&mut self, client: &ClientId, less: Amount, budget: &Budget) {
         budget.release(less);
-        let Some(held) = self.clients.get_mut(client) else { return };
+        let Some(clients) = &mut self.clients else { return };
+        let Some(held) = clients.get_mut(client) else { return };
         held.records = held.records.saturating_sub(less.records);
         held.bytes = held.bytes.saturating_sub(less.bytes);
         if held.records == 0 {
-            self.clients.remove(client);
+            clients.remove(client);
         }
     }
 }
 
+fn count(records: &HashTable<Record>) -> HashMap<ClientId, Amount> {
+    let mut clients = HashMap::<_, Amount>::new();
+    for Record { grant, .. } in records {
+        let held = clients.entry_ref(grant.client()).or_default();
+        *held = *held + Amount::of(grant);
+    }
+    clients
+}
+
 #[cfg(test)]
 impl Shard {
-    pub(super) fn expiring(&self) -> usize {
-        self.expiry.len()
+    /// Will each record be looked at in time, and is the index as small as it should be?
+    pub(super) fn is_index_right(&self) -> bool {
+        let entered = |due, key| self.expiry.iter().any(|entry| *entry == Reverse((due, key)));
+        let in_time = |record: &Record| match (record.due, record.grant.expires_at()) {
+            (None, end) => end.is_none(),
+            (Some(due), end) => entered(due, record.key) && end.is_none_or(|end| due <= end),
+        };
+        self.records.iter().all(in_time) && self.expiry.len() <= 2 * self.records.len() + LEFT_OVERS
     }
 
-    pub(super) fn clients(&self) -> &HashMap<ClientId, Amount> {
-        &self.clients
+    pub(super) fn clients(&self) -> Option<&HashMap<ClientId, Amount>> {
+        self.clients.as_ref()
     }
 }
 

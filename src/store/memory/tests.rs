@@ -102,20 +102,19 @@ fn purge(store: &MemoryTokenStore, now: u64, limit: usize) -> usize {
     run(store.purge_expired(secs(now), limit)).unwrap()
 }
 
-/// What is counted, for each client too, is what is there, and each record that expires has
-/// one index entry.
+/// What is counted, for each client too, is what is there, and the index is right.
 fn assert_consistent(store: &MemoryTokenStore) {
     let (mut records, mut bytes) = (0, 0);
     for Padded(shard) in &store.shards {
         let shard = shard.lock();
         let grants = shard.matching(&GrantQuery::new(), usize::MAX);
-        assert_eq!(shard.expiring(), grants.iter().filter(|grant| grant.expires_at().is_some()).count());
+        assert!(shard.is_index_right());
         let mut clients = HashMap::<_, Amount>::new();
         for grant in &grants {
             let held = clients.entry(grant.client().clone()).or_default();
             *held = *held + Amount::of(grant);
         }
-        assert_eq!(shard.clients(), &clients);
+        assert!(shard.clients().is_none_or(|counted| *counted == clients));
         records += grants.len();
         bytes += grants.iter().map(|grant| grant.size()).sum::<usize>();
     }
