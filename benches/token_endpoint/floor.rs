@@ -1,4 +1,5 @@
-//! The floor: the same four operations written by hand, with only what cannot be left out.
+//! The floor: the same four operations with only what cannot be left out, on the libraries
+//! that everybody uses for it (`form_urlencoded`, `serde_json`, `hashbrown`).
 //!
 //! It refuses nothing but what would let a wrong request through, never retries, reads no
 //! clock, sends no events, knows no settings, and cannot be extended. A token is
