@@ -8,6 +8,7 @@
 mod access;
 mod code;
 mod refresh;
+mod stored;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use code::Code;
 pub(crate) use code::{Redeemed, Redemption};
 use refresh::Refresh;
 pub(crate) use refresh::{RefreshRequest, Refreshed};
+pub use stored::InvalidRecord;
 
 /// The version of a record. Stores compare it for equality and nothing else.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -192,6 +192,12 @@ impl GrantTypeName {
         }
     }
 
+    /// Without memory of its own if it is one of the names above.
+    pub(crate) fn known(self) -> Self {
+        let known = [Self::AUTHORIZATION_CODE, Self::CLIENT_CREDENTIALS, Self::REFRESH_TOKEN];
+        known.into_iter().find(|known| *known == self).unwrap_or(self)
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

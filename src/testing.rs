@@ -21,7 +21,7 @@ mod mint;
 mod polling;
 #[cfg(test)]
 mod reference;
-mod samples;
+pub(crate) mod samples;
 mod wrapper;
 
 pub use clock::ManualClock;

@@ -56,7 +56,15 @@ impl AccessTokens {
         size_of_val(&*self.older)
     }
 
-    fn iter(&self) -> impl Iterator<Item = &AccessToken> {
+    /// `None` if there is none.
+    pub(crate) fn from_newest(tokens: Vec<AccessToken>) -> Option<Self> {
+        let mut tokens = tokens.into_iter();
+        let newest = tokens.next()?;
+        Some(Self { newest, older: tokens.collect() })
+    }
+
+    /// The newest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &AccessToken> {
         std::iter::once(&self.newest).chain(&self.older)
     }
 }

@@ -25,24 +25,24 @@ const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Refresh {
-    family: Digest,
-    generation: u32,
-    current: Digest,
+    pub(super) family: Digest,
+    pub(super) generation: u32,
+    pub(super) current: Digest,
     /// When the current token came to be.
-    issued_at: Timestamp,
-    previous: Option<Rotation>,
+    pub(super) issued_at: Timestamp,
+    pub(super) previous: Option<Rotation>,
     pub(super) left: Option<u32>,
-    expires_at: Option<Timestamp>,
-    idle_until: Option<Timestamp>,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) idle_until: Option<Timestamp>,
     /// Until when access tokens in child records may live; the record outlives them.
-    children_until: Option<Timestamp>,
+    pub(super) children_until: Option<Timestamp>,
 }
 
 /// The last rotation.
 #[derive(Clone, Debug, PartialEq)]
-struct Rotation {
-    replaced: Digest,
-    salt: [u8; 16],
+pub(super) struct Rotation {
+    pub(super) replaced: Digest,
+    pub(super) salt: [u8; 16],
 }
 
 /// A refresh token as it is presented, and what is asked for with it.

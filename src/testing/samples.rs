@@ -31,7 +31,7 @@ pub(super) const SUBJECT: &str = "contract-subject";
 const SCOPE: &str = "orders.read orders.write";
 
 /// Makes grants, no two of which are the same.
-pub(super) struct Samples {
+pub(crate) struct Samples {
     entropy: SeededEntropy,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Sample {
 pub(super) type Made<T> = Result<T, Violation>;
 
 impl Samples {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { entropy: SeededEntropy::new(0) }
     }
 

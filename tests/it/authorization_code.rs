@@ -295,6 +295,17 @@ fn ac_10_a_replay_ends_what_came_of_the_code() {
 }
 
 #[test]
+fn ac_10_a_replay_ends_a_grant_that_has_no_refresh_token() {
+    let h = Setup::default().clients([app().refresh_limit(RefreshLimit::None)]).build();
+    let form = exchange_form(&h.code());
+    let first = h.token(&form).ok();
+    assert_eq!(first.text("refresh_token"), None);
+    h.token(&form).refused(400, "invalid_grant");
+    assert!(!h.is_active(first.access_token()));
+    assert_eq!(h.grants(), 0);
+}
+
+#[test]
 fn ac_11_a_replay_that_proves_nothing_ends_nothing() {
     let h = Harness::new();
     let code = h.code();

@@ -54,6 +54,23 @@ fn rt_02_unknown_expired_and_revoked_tokens_are_refused() {
     server.token(&refresh_form(expired.refresh_token())).refused(400, "invalid_grant");
 }
 
+/// A grant is as old as the request that began it, however often it is refreshed.
+#[test]
+fn rt_02_a_refresh_does_not_make_a_grant_younger() {
+    for rotate in [true, false] {
+        let server = Setup::default().clients([app().rotate_refresh_tokens(rotate)]).build();
+        let login = server.login();
+        server.advance(60);
+        let moment = server.clock_now();
+        server.advance(60);
+        let refreshed = server.token(&refresh_form(login.refresh_token())).ok();
+        assert!(server.is_active(refreshed.access_token()));
+        server.change_client("app", |app| app.valid_after(moment));
+        assert!(!server.is_active(refreshed.access_token()));
+        server.token(&refresh_form(refreshed.refresh_token())).refused(400, "invalid_grant");
+    }
+}
+
 #[test]
 fn rt_03_a_token_is_bound_to_its_client() {
     let server = Harness::new();

@@ -393,6 +393,36 @@ fn the_index_does_not_grow_when_one_record_moves_its_end_often() {
 }
 
 #[test]
+fn the_index_does_not_grow_when_an_end_comes_ever_nearer() {
+    let store = store_of(10);
+    let (first, code) = with_code(100, 1_000_000);
+    let mut current = Arc::clone(&first);
+    assert_eq!(insert(&store, &first), Insert::Inserted);
+    for lifetime in (1..=1_000).rev() {
+        let lifetime = Lifetime::from_secs(lifetime * 100).unwrap();
+        let next = redeemed(&first, &code, 100, lifetime, false);
+        assert_eq!(replace(&store, &next, current.revision()), Replace::Replaced);
+        current = next;
+    }
+    assert_consistent(&store);
+    assert_eq!(insert(&store, &grant("app", 199, 60)), Insert::Inserted);
+    assert_eq!(load(&store, &first), Some(current));
+    assert_eq!(insert(&store, &grant("app", 200, 60)), Insert::Inserted);
+    assert_eq!(load(&store, &first), None);
+}
+
+#[test]
+fn the_index_does_not_grow_when_records_are_removed() {
+    let store = store_of(10);
+    for _ in 0..1_000 {
+        let grant = grant("app", 100, 1_000_000);
+        assert_eq!(insert(&store, &grant), Insert::Inserted);
+        assert_eq!(remove(&store, &grant, None), Remove::Removed);
+    }
+    assert_consistent(&store);
+}
+
+#[test]
 fn of_several_swaps_on_one_revision_exactly_one_wins() {
     let store = MemoryTokenStore::new();
     for _ in 0..200 {

@@ -20,7 +20,7 @@ const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 impl Samples {
     /// Grants that have, between them, all there is to keep.
-    pub(in crate::testing) fn every_shape(&self) -> Made<Vec<Arc<Grant>>> {
+    pub(crate) fn every_shape(&self) -> Made<Vec<Arc<Grant>>> {
         let unlimited = RefreshTerms { limit: None, lifetime: Some(HOUR), ..terms(LATER).refresh };
         let rotating = Terms { refresh: RefreshTerms { rotate: true, ..unlimited }, ..terms(LATER) };
         let shared = Terms { refresh: unlimited, ..terms(LATER) };
