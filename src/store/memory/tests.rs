@@ -256,6 +256,22 @@ fn expired_records_are_reclaimed_by_the_writes_that_follow() {
 }
 
 #[test]
+fn room_is_found_behind_many_records_whose_end_has_moved() {
+    let store = store_of(200);
+    for _ in 0..199 {
+        let (first, code) = with_code(100, 60);
+        assert_eq!(insert(&store, &first), Insert::Inserted);
+        let next = redeemed(&first, &code, 110, hour(), false);
+        assert_eq!(replace(&store, &next, first.revision()), Replace::Replaced);
+    }
+    assert_eq!(insert(&store, &grant("app", 100, 65)), Insert::Inserted);
+    assert_eq!(insert(&store, &grant("app", 159, 60)), Insert::Full);
+    assert_eq!(insert(&store, &grant("app", 165, 60)), Insert::Inserted);
+    assert_eq!(store.len(), 200);
+    assert_consistent(&store);
+}
+
+#[test]
 fn a_full_store_of_records_without_end_stays_full() {
     let store = store_of(3);
     for _ in 0..3 {
