@@ -375,7 +375,7 @@ impl StoredRefresh {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::StoreErrorKind;
