@@ -251,10 +251,10 @@ impl fmt::Debug for MemoryTokenStore {
     }
 }
 
-/// At least two thousand records in each of several, since the client share is estimated
+/// At least a thousand records in each of several, since the client share is estimated
 /// from one of them.
 fn shards_for(capacity: usize) -> usize {
-    1 << (capacity / 2048).clamp(1, 1024).ilog2()
+    1 << (capacity / 1024).clamp(1, 1024).ilog2()
 }
 
 /// Lets other tasks of the executor run after so much work.
