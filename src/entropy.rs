@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use rand::TryRng as _;
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
+
+use crate::secret::Wiped;
 
 /// A source of unpredictable bytes. The server draws once per request.
 pub trait Entropy: Send + Sync + 'static {
@@ -51,17 +52,17 @@ impl Entropy for SystemEntropy {
 
 /// The one draw of a request. Each thing the request mints comes from it under a label
 /// of its own, so what is shown of one tells nothing of another.
-pub(crate) struct Seed(Zeroizing<[u8; 32]>);
+pub(crate) struct Seed(Wiped<32>);
 
 impl Seed {
     pub(crate) fn draw(entropy: &(impl Entropy + ?Sized)) -> Result<Self, EntropyError> {
-        entropy.draw().map(|bytes| Self(Zeroizing::new(bytes)))
+        entropy.draw().map(|bytes| Self(Wiped::new(bytes)))
     }
 
-    pub(crate) fn derive(&self, label: SeedLabel) -> Zeroizing<[u8; 32]> {
+    pub(crate) fn derive(&self, label: SeedLabel) -> Wiped<32> {
         // Together they fit into one block of SHA-256.
         let hash = Sha256::new_with_prefix(label.bytes()).chain_update(self.0.as_slice());
-        Zeroizing::new(hash.finalize().into())
+        Wiped::new(hash.finalize().into())
     }
 }
 
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_is_derived_under_one_label_is_nothing_of_another() {
-        let seed = Seed(Zeroizing::new([7; 32]));
+        let seed = Seed(Wiped::new([7; 32]));
         let labels = [
             SeedLabel::Record,
             SeedLabel::Code,

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use hmac::Mac as _;
-use zeroize::Zeroizing;
 
 use crate::entropy::{Entropy, EntropyError, Seed, SeedLabel};
+use crate::secret::Wiped;
 use crate::token::{Key, keyed};
 
 /// 32 secret bytes that all processes of one server share, and those they replaced.
@@ -20,8 +20,8 @@ use crate::token::{Key, keyed};
 /// # Ok::<(), grantor::InvalidServerKey>(())
 /// ```
 pub struct ServerKey {
-    current: Zeroizing<[u8; 32]>,
-    previous: Option<Zeroizing<[u8; 32]>>,
+    current: Wiped<32>,
+    previous: Option<Wiped<32>>,
 }
 
 /// A text that is not a server key.
@@ -46,21 +46,21 @@ impl ServerKey {
     /// The key with these bytes, which must be random.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self { current: Zeroizing::new(bytes), previous: None }
+        Self { current: Wiped::new(bytes), previous: None }
     }
 
     /// Also accepts what was made under `previous`, until it is left out again.
     #[must_use]
     pub fn with_previous(mut self, previous: [u8; 32]) -> Self {
-        self.previous = Some(Zeroizing::new(previous));
+        self.previous = Some(Wiped::new(previous));
         self
     }
 
     pub(crate) fn subkeys(&self, label: &str) -> Subkeys {
-        let derive = |key: &Zeroizing<[u8; 32]>| {
+        let derive = |key: &Wiped<32>| {
             let mut mac = keyed(key.as_slice());
             mac.update(label.as_bytes());
-            let subkey: Zeroizing<[u8; 32]> = Zeroizing::new(mac.finalize().into_bytes().into());
+            let subkey: Wiped<32> = Wiped::new(mac.finalize().into_bytes().into());
             Key::new(&subkey)
         };
         Subkeys { current: derive(&self.current), previous: self.previous.as_ref().map(derive) }
@@ -72,7 +72,7 @@ impl std::str::FromStr for ServerKey {
 
     fn from_str(text: &str) -> Result<Self, InvalidServerKey> {
         let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        let mut bytes = Zeroizing::new([0; 32]);
+        let mut bytes = Wiped::new([0; 32]);
         if !rest.is_empty() || pairs.len() != bytes.len() {
             return Err(InvalidServerKey);
         }

@@ -12,16 +12,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
 
 use crate::id::GrantId;
+use crate::secret::Wiped;
 
 const ID_BYTES: usize = 16;
 const SECRET_BYTES: usize = 32;
 const ENCODED: usize = (ID_BYTES + SECRET_BYTES) / 3 * 4;
 
 /// The secret half of a token.
-pub(crate) type TokenSecret = Zeroizing<[u8; SECRET_BYTES]>;
+pub(crate) type TokenSecret = Wiped<SECRET_BYTES>;
 
 /// A SHA-256 digest. `==` takes the same time for each pair.
 #[derive(Clone, Copy)]
@@ -89,7 +89,7 @@ impl TokenFormat {
     }
 
     pub(crate) fn write(&self, id: GrantId, secret: &TokenSecret) -> String {
-        let mut bytes = Zeroizing::new([0; ID_BYTES + SECRET_BYTES]);
+        let mut bytes = Wiped::new([0; ID_BYTES + SECRET_BYTES]);
         let (id_part, secret_part) = bytes.split_at_mut(ID_BYTES);
         id_part.copy_from_slice(id.as_bytes());
         secret_part.copy_from_slice(secret.as_slice());
@@ -108,14 +108,14 @@ impl TokenFormat {
         if encoded.len() != ENCODED {
             return None;
         }
-        let mut bytes = Zeroizing::new([0; ID_BYTES + SECRET_BYTES]);
+        let mut bytes = Wiped::new([0; ID_BYTES + SECRET_BYTES]);
         let length = URL_SAFE_NO_PAD.decode_slice(encoded, bytes.as_mut_slice()).ok()?;
         if length != bytes.len() {
             return None;
         }
         let (id, secret) = bytes.split_first_chunk::<ID_BYTES>()?;
         let secret: &[u8; SECRET_BYTES] = secret.try_into().ok()?;
-        Some(Presented { id: GrantId::from_bytes(*id), secret: Zeroizing::new(*secret) })
+        Some(Presented { id: GrantId::from_bytes(*id), secret: Wiped::new(*secret) })
     }
 }
 
@@ -140,9 +140,9 @@ impl fmt::Debug for Presented {
 /// The 32 secret bytes of a refresh token: the family that all tokens of a grant share,
 /// how often it was rotated, and the part that rotates.
 pub(crate) struct RefreshSecret {
-    pub(crate) family: Zeroizing<[u8; 12]>,
+    pub(crate) family: Wiped<12>,
     pub(crate) generation: u32,
-    pub(crate) rotating: Zeroizing<[u8; 16]>,
+    pub(crate) rotating: Wiped<16>,
 }
 
 impl RefreshSecret {
@@ -153,9 +153,9 @@ impl RefreshSecret {
     }
 
     pub(crate) fn from_bytes(bytes: &TokenSecret) -> Self {
-        let mut family = Zeroizing::new([0; 12]);
+        let mut family = Wiped::new([0; 12]);
         let mut generation = [0; 4];
-        let mut rotating = Zeroizing::new([0; 16]);
+        let mut rotating = Wiped::new([0; 16]);
         let (head, tail) = bytes.split_at(16);
         let (head_family, head_generation) = head.split_at(12);
         family.copy_from_slice(head_family);
@@ -165,7 +165,7 @@ impl RefreshSecret {
     }
 
     pub(crate) fn to_bytes(&self) -> TokenSecret {
-        let mut bytes = Zeroizing::new([0; SECRET_BYTES]);
+        let mut bytes = Wiped::new([0; SECRET_BYTES]);
         let (head, tail) = bytes.split_at_mut(16);
         let (family, generation) = head.split_at_mut(12);
         family.copy_from_slice(self.family.as_slice());
@@ -178,8 +178,8 @@ impl RefreshSecret {
 /// What both successors of a refresh token are derived from. With the presented token it
 /// can be had again; from the record and the key alone it cannot, nor without the key.
 pub(crate) struct Succession {
-    rotating: Zeroizing<[u8; 16]>,
-    access: Zeroizing<[u8; 16]>,
+    rotating: Wiped<16>,
+    access: Wiped<16>,
 }
 
 impl Succession {
@@ -197,8 +197,8 @@ impl Succession {
         mac.update(id.as_bytes());
         mac.update(&generation.to_be_bytes());
         mac.update(salt);
-        let derived: TokenSecret = Zeroizing::new(mac.finalize().into_bytes().into());
-        let (mut rotating, mut access) = (Zeroizing::new([0; 16]), Zeroizing::new([0; 16]));
+        let derived: TokenSecret = Wiped::new(mac.finalize().into_bytes().into());
+        let (mut rotating, mut access) = (Wiped::new([0; 16]), Wiped::new([0; 16]));
         let (head, tail) = derived.split_at(16);
         rotating.copy_from_slice(head);
         access.copy_from_slice(tail);
@@ -206,14 +206,14 @@ impl Succession {
     }
 
     /// The rotating part of the next refresh token.
-    pub(crate) fn rotating(&self) -> &Zeroizing<[u8; 16]> {
+    pub(crate) fn rotating(&self) -> &Wiped<16> {
         &self.rotating
     }
 
     /// The access token for `scope`.
     pub(crate) fn access_secret(&self, scope: &str) -> TokenSecret {
         let digest = Digest::of_parts("access/1", &[self.access.as_slice(), scope.as_bytes()]);
-        Zeroizing::new(*digest.as_bytes())
+        Wiped::new(*digest.as_bytes())
     }
 }
 
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     fn secret(byte: u8) -> TokenSecret {
-        Zeroizing::new([byte; 32])
+        Wiped::new([byte; 32])
     }
 
     #[test]
