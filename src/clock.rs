@@ -7,11 +7,6 @@ use std::time::{Duration, UNIX_EPOCH};
 
 /// A moment, in milliseconds since the Unix epoch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(from = "u64", into = "u64")
-)]
 pub struct Timestamp(
     /// Milliseconds, and one: records have many that may be missing.
     NonZeroU64,
@@ -75,17 +70,18 @@ impl Default for Timestamp {
     }
 }
 
-impl From<u64> for Timestamp {
-    /// The moment so many milliseconds after the Unix epoch.
-    fn from(millis: u64) -> Self {
-        Self::from_millis(millis)
+/// Milliseconds since the Unix epoch.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.as_millis())
     }
 }
 
-impl From<Timestamp> for u64 {
-    /// Milliseconds since the Unix epoch.
-    fn from(moment: Timestamp) -> Self {
-        moment.as_millis()
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u64::deserialize(deserializer).map(Self::from_millis)
     }
 }
 

@@ -25,9 +25,8 @@ pub(crate) enum Authorization {
 
 /// A client id and secret, which not every client form-encodes as RFC 6749 §2.3.1 wants.
 pub(crate) struct BasicCredentials {
-    /// `id:secret`.
+    /// `id:secret`; at least one colon.
     raw: Zeroizing<String>,
-    colon: usize,
     decoded: Decoded,
 }
 
@@ -41,7 +40,7 @@ impl BasicCredentials {
     /// Id and secret, form-decoded; `None` when they are not valid form encoding.
     pub(crate) fn decoded(&self) -> Option<(&str, &str)> {
         match &self.decoded {
-            Decoded::SameAsRaw => self.halves(),
+            Decoded::SameAsRaw => self.raw.split_once(':'),
             Decoded::Text { id, secret } => Some((id, secret)),
             Decoded::Malformed => None,
         }
@@ -51,12 +50,8 @@ impl BasicCredentials {
     pub(crate) fn raw(&self) -> Option<(&str, &str)> {
         match self.decoded {
             Decoded::SameAsRaw => None,
-            Decoded::Text { .. } | Decoded::Malformed => self.halves(),
+            Decoded::Text { .. } | Decoded::Malformed => self.raw.split_once(':'),
         }
-    }
-
-    fn halves(&self) -> Option<(&str, &str)> {
-        halves(&self.raw, self.colon)
     }
 
     /// `None` unless the payload is `id:secret` in UTF-8 (RFC 7617 §2).
@@ -70,15 +65,9 @@ impl BasicCredentials {
                 return None;
             }
         };
-        let colon = raw.bytes().position(|byte| byte == b':')?;
-        let decoded = Decoded::of(halves(&raw, colon)?);
-        Some(Self { raw, colon, decoded })
+        let decoded = Decoded::of(raw.split_once(':')?);
+        Some(Self { raw, decoded })
     }
-}
-
-/// What stands before and after the colon.
-fn halves(raw: &str, colon: usize) -> Option<(&str, &str)> {
-    Some((raw.get(..colon)?, raw.get(colon + 1..)?))
 }
 
 impl Decoded {

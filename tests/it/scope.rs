@@ -50,6 +50,15 @@ fn sc_01_a_malformed_scope_is_refused() {
     }
 }
 
+/// The answer is written without escapes: there must be nothing to escape.
+#[test]
+fn sc_01_each_character_of_a_scope_comes_back_as_it_was() {
+    let token: String = (0x21..=0x7e_u8).map(char::from).filter(|c| !['"', '\\'].contains(c)).collect();
+    let h = Setup::default().clients([app().scopes(&*token).default_scopes(&*token)]).build();
+    let encoded: String = token.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    assert_eq!(credentials(&h, &encoded).ok().scope(), token);
+}
+
 #[test]
 fn sc_02_a_scope_is_a_set_of_case_sensitive_tokens() {
     let h = Harness::new();
