@@ -58,13 +58,24 @@ impl Grant {
     /// A store keeps it as one value, beside the columns that it needs to find records by.
     ///
     /// ```
-    /// # use grantor::grant::Grant;
-    /// # use grantor::store::StoreError;
-    /// # fn read_and_write(grant: &Grant) -> Result<(), StoreError> {
-    /// let column: String = grant.to_stored();
-    /// assert_eq!(&Grant::from_stored(&column)?, grant);
-    /// # Ok(())
-    /// # }
+    /// # use grantor::store::{GrantQuery, MemoryClientStore, MemoryTokenStore};
+    /// # use grantor::testing::{block_on, mint};
+    /// # use grantor::{AuthorizationServer, Client};
+    /// use grantor::grant::Grant;
+    /// # let web = Client::public("web").scopes("orders.read").build()?;
+    /// # let server = AuthorizationServer::builder("https://id.example.com")
+    /// #     .clients(MemoryClientStore::from_iter([web])).tokens(MemoryTokenStore::new()).build()?;
+    /// # let token = block_on(mint(&server, "web".parse()?, Some("alice".parse()?), "orders.read".parse()?))?;
+    ///
+    /// let page = block_on(server.grants(&GrantQuery::new()))?;
+    /// for grant in &page.grants {
+    ///     let column: String = grant.to_stored();
+    ///     assert!(column.starts_with(r#"{"format":1,"#));
+    ///     assert_eq!(Grant::from_stored(&column)?, **grant);
+    /// }
+    /// # assert_eq!(page.grants.len(), 1);
+    /// # assert!(!page.grants[0].to_stored().contains(token.expose()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn to_stored(&self) -> String {
@@ -73,6 +84,12 @@ impl Grant {
     }
 
     /// Reads what [`to_stored`](Self::to_stored) wrote, in this version or one before.
+    ///
+    /// ```
+    /// # use grantor::grant::{Grant, InvalidRecord};
+    /// let newer = Grant::from_stored(r#"{"format":2}"#);
+    /// assert!(matches!(newer, Err(InvalidRecord::Newer { format: 2 })));
+    /// ```
     ///
     /// # Errors
     /// When the text is no record, or one of a format that is newer than
