@@ -269,6 +269,16 @@ fn visible(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
 }
 
 #[test]
+fn a_refusal_names_the_client_once_it_is_authenticated() {
+    let server = Harness::new();
+    server.token("grant_type=client_credentials&scope=%22").refused(400, "invalid_scope");
+    let events = server.events.take().concat();
+    assert!(events.contains("TokenRefused { client: Some(\"app\")"), "{events}");
+    server.token("grant_type=client_credentials&scope=a&scope=a").refused(400, "invalid_request");
+    assert!(server.events.saw("TokenRefused { client: None"), "nobody has been authenticated");
+}
+
+#[test]
 fn ca_10_failures_look_alike_and_events_tell_them_apart() {
     let (server, faults) = counted([
         app(),
