@@ -42,6 +42,12 @@ impl Revision {
     const fn next(self) -> Self {
         Self(self.0.wrapping_add(1))
     }
+
+    /// The one that differs in this bit, of 64.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) const fn differing_in(self, bit: u32) -> Self {
+        Self(self.0 ^ 1_u64.rotate_left(bit))
+    }
 }
 
 impl fmt::Debug for Revision {
@@ -322,6 +328,18 @@ impl Grant {
             State::CodeIssued(code) => code.digest == *digest,
             State::Active(active) => active.access.find(digest).is_some(),
         }
+    }
+
+    /// The same under another id.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn under(&self, id: GrantId) -> Arc<Self> {
+        Arc::new(Self { id, ..self.clone() })
+    }
+
+    /// Is its code yet to be redeemed?
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn awaits_code(&self) -> bool {
+        matches!(self.state, State::CodeIssued(_))
     }
 
     /// The live access token with this digest.

@@ -5,6 +5,7 @@
 //! | check a store of your own | [`contract`] |
 //! | move the time | [`ManualClock`] |
 //! | get the same tokens at each run | [`SeededEntropy`] |
+//! | explore requests at once in every order | [`contract::Exploration`] |
 //! | get a token for the test of a protected API | [`mint`] |
 //! | show races that a store in memory hides | [`LatencyStore`] |
 //! | lose answers, send twice, hang, count calls | [`FaultyStore`] and [`Faults`] |
@@ -15,6 +16,7 @@
 mod clock;
 pub mod contract;
 mod entropy;
+pub mod erased;
 mod faults;
 mod latency;
 mod mint;

@@ -18,8 +18,10 @@
 //! ```
 
 mod clients;
+mod exploration;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
+mod threads;
 mod token_store;
 mod users;
 
@@ -29,6 +31,8 @@ use std::fmt;
 use crate::store::StoreError;
 
 pub use clients::{client_registry, client_store};
+pub use exploration::{Exploration, Explored, Schedule, Step, Trouble, growth};
+pub use threads::on_threads;
 pub use token_store::token_store;
 pub use users::{user_registry, user_store};
 
@@ -40,11 +44,21 @@ pub struct Violation {
     pub rule: &'static str,
     /// What the store did, and what it should have done. For people.
     pub detail: String,
+    /// The run that broke it, if requests were made at once; see [`Exploration`].
+    pub schedule: Option<Schedule>,
+}
+
+impl Violation {
+    fn with(mut self, schedule: Schedule) -> Self {
+        self.schedule = Some(schedule);
+        self
+    }
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.rule, self.detail)
+        write!(f, "{}: {}", self.rule, self.detail)?;
+        self.schedule.iter().try_for_each(|schedule| write!(f, "\n{schedule}"))
     }
 }
 
@@ -98,7 +112,7 @@ pub(super) struct Rule(pub(super) &'static str);
 
 impl Rule {
     pub(super) fn broken(self, detail: String) -> Violation {
-        Violation { rule: self.0, detail }
+        Violation { rule: self.0, detail, schedule: None }
     }
 
     fn ensure(self, held: bool, detail: impl FnOnce() -> String) -> Checked {

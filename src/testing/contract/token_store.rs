@@ -40,9 +40,9 @@ use super::{Probe, Rule, Violations, check_each};
 pub async fn token_store<S: TokenStore>(new_store: impl AsyncFn() -> S) -> Result<(), Violations> {
     check_each!(new_store();
         records:
-            insert_load insert_occupied insert_after_remove
+            insert_load insert_occupied insert_near insert_after_remove
             load_unknown load_recent
-            replace_visible replace_changed replace_missing replace_removed
+            replace_visible replace_changed replace_near replace_missing replace_removed
             remove_expected remove_changed remove_any remove_absent;
         find: find_matching find_pages find_current find_past_removed;
         purge: purge_delay purge_limit purge_moved_expiry purge_new_expiry purge_never;

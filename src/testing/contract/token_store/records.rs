@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::id::GrantId;
 use crate::store::{Insert, Remove, Replace, TokenStore};
 use crate::testing::samples::{LATER, Samples};
 
@@ -33,6 +34,29 @@ pub(super) async fn insert_occupied(store: &Probe<impl TokenStore>) -> Checked {
     store.inserts(&sample.grant).await?;
     store.inserts_with(&next, Insert::Occupied).await?;
     store.holds(&sample.grant).await
+}
+
+/// The whole id counts.
+pub(super) async fn insert_near(store: &Probe<impl TokenStore>) -> Checked {
+    let first = Samples::new().grant()?.grant;
+    let near = (0..16).map(|at| {
+        let mut id = *first.id().as_bytes();
+        id.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 0x20);
+        first.under(GrantId::from_bytes(id))
+    });
+    let near: Vec<_> = near.chain([Arc::clone(&first)]).collect();
+    for grant in &near {
+        store.inserts(grant).await?;
+    }
+    for grant in &near {
+        store.holds(grant).await?;
+    }
+    store.removes_with(first.id(), None, Remove::Removed).await?;
+    store.lacks(first.id()).await?;
+    for grant in near.iter().filter(|grant| grant.id() != first.id()) {
+        store.holds(grant).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn insert_after_remove(store: &Probe<impl TokenStore>) -> Checked {
@@ -115,6 +139,20 @@ pub(super) async fn replace_changed(store: &Probe<impl TokenStore>) -> Checked {
     store.holds(&other.grant).await
 }
 
+/// The whole revision counts, the highest bit included.
+pub(super) async fn replace_near(store: &Probe<impl TokenStore>) -> Checked {
+    let sample = Samples::new().grant()?;
+    let next = sample.next(LATER)?;
+    store.inserts(&sample.grant).await?;
+    for bit in [0, 15, 31, 32, 52, 53, 62, 63] {
+        let near = sample.grant.revision().differing_in(bit);
+        store.replaces_with(&next, near, Replace::Changed).await?;
+        store.removes_with(next.id(), Some(near), Remove::Changed).await?;
+        store.holds(&sample.grant).await?;
+    }
+    store.replaces(&next, sample.grant.revision()).await
+}
+
 pub(super) async fn replace_missing(store: &Probe<impl TokenStore>) -> Checked {
     let sample = Samples::new().grant()?;
     let next = sample.next(LATER)?;
@@ -145,6 +183,9 @@ pub(super) async fn remove_expected(store: &Probe<impl TokenStore>) -> Checked {
     let (sample, other) = (samples.grant()?, samples.grant()?);
     store.inserts(&sample.grant).await?;
     store.inserts(&other.grant).await?;
+    // What is kept of these reads has to go with the record.
+    store.holds(&sample.grant).await?;
+    store.load_recent(sample.grant.id()).await?;
     store.removes_with(sample.grant.id(), Some(sample.grant.revision()), Remove::Removed).await?;
     store.lacks(sample.grant.id()).await?;
     store.holds(&other.grant).await
@@ -173,6 +214,7 @@ pub(super) async fn remove_any(store: &Probe<impl TokenStore>) -> Checked {
     let next = sample.next(LATER)?;
     store.inserts(&sample.grant).await?;
     store.replaces(&next, sample.grant.revision()).await?;
+    store.holds(&next).await?;
     store.removes_with(next.id(), None, Remove::Removed).await?;
     store.lacks(next.id()).await
 }

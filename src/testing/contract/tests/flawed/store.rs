@@ -36,6 +36,7 @@ impl TokenStore for Flawed {
                 *self.inner.grants.lock() = copy;
                 Ok(if before.is_some() { Insert::Occupied } else { Insert::Inserted })
             }
+            Flaw::InsertKeepsHalfIds if self.has_half(grant.id()) => Ok(Insert::Occupied),
             Flaw::RemoveLeavesTombstone if self.kept.lock().contains_key(&grant.id()) => Ok(Insert::Occupied),
             Flaw::PurgeRemembersExpiry => {
                 self.kept.lock().insert(grant.id(), Some(Arc::clone(&grant)));
@@ -53,6 +54,15 @@ impl TokenStore for Flawed {
             Flaw::LoadRecentInvents if read == Read::Recent => {
                 return Ok(self.inner.grants.lock().values().next_back().cloned().or_else(sample));
             }
+            Flaw::LoadRemembersRemoved => {
+                let mut kept = self.kept.lock();
+                if current.is_some() {
+                    kept.insert(id, current.clone());
+                }
+                return Ok(current.or_else(|| kept.get(&id).cloned().flatten()));
+            }
+            // The replica has caught up by the next read.
+            Flaw::LoadIsLate => return Ok(self.kept.lock().remove(&id).flatten().or(current)),
             _ => false,
         };
         Ok(if remembers { self.kept.lock().entry(id).or_insert(current).clone() } else { current })
@@ -66,7 +76,18 @@ impl TokenStore for Flawed {
             Flaw::ReplaceComparesOrder => {
                 current.is_some_and(|current| current.revision().as_u64() <= expected.as_u64())
             }
+            Flaw::ReplaceComparesHalf => {
+                current.is_some_and(|current| current.revision().as_u64() << 32 == expected.as_u64() << 32)
+            }
             Flaw::ReplaceDoesNothing if at_expected => return Ok(Replace::Replaced),
+            Flaw::ReplaceSaysChanged if at_expected => {
+                self.put(grant);
+                return Ok(Replace::Changed);
+            }
+            Flaw::LoadIsLate | Flaw::PurgeForgetsReplaced if at_expected => {
+                self.kept.lock().insert(grant.id(), current);
+                true
+            }
             Flaw::ReplaceRecreates => current.is_none() || at_expected,
             Flaw::ReplaceRecreatesAtNext => {
                 at_expected || (current.is_none() && grant.revision() == expected)
@@ -122,6 +143,18 @@ impl TokenStore for Flawed {
                 let answer = self.inner.remove(id, expected).await?;
                 Ok(if answer == Remove::Absent { Remove::Removed } else { answer })
             }
+            Flaw::FindShowsRemoved => {
+                let current = self.current(id);
+                let answer = self.inner.remove(id, expected).await?;
+                if answer == Remove::Removed {
+                    self.kept.lock().insert(id, current);
+                }
+                Ok(answer)
+            }
+            Flaw::LoadIsLate => {
+                self.kept.lock().remove(&id);
+                self.inner.remove(id, expected).await
+            }
             _ => self.inner.remove(id, expected).await,
         }
     }
@@ -156,6 +189,12 @@ impl TokenStore for Flawed {
             Flaw::FindSeeksCursor if query.start().is_some_and(|start| self.current(start).is_none()) => {
                 Ok(Page::new(Vec::new(), None))
             }
+            Flaw::FindShowsRemoved => {
+                let mut page = self.inner.find(query).await?;
+                let removed = self.kept.lock();
+                page.grants.extend(removed.values().flatten().filter(|grant| query.matches(grant)).cloned());
+                Ok(page)
+            }
             Flaw::FindRemembers => {
                 let page = self.inner.find(query).await?;
                 let mut first = self.first_page.lock();
@@ -167,6 +206,12 @@ impl TokenStore for Flawed {
 
     async fn purge_expired(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         match self.flaw {
+            Flaw::PurgeDoesNothing => Ok(0),
+            Flaw::PurgeForgetsReplaced => {
+                let replaced = self.kept.lock();
+                let expired = self.expired(now.minus(PURGE_DELAY), limit).into_iter();
+                Ok(expired.filter(|id| !replaced.contains_key(id) && self.delete(*id)).count())
+            }
             Flaw::PurgeIgnoresDelay => self.inner.purge_expired(now.plus(PURGE_DELAY), limit).await,
             Flaw::PurgeIgnoresLimit => self.inner.purge_expired(now, usize::MAX).await,
             Flaw::PurgeRemembersExpiry => {
@@ -186,6 +231,13 @@ impl TokenStore for Flawed {
             }
             _ => self.inner.purge_expired(now, limit).await,
         }
+    }
+}
+
+impl Flawed {
+    fn has_half(&self, id: GrantId) -> bool {
+        let half = |id: &GrantId| id.as_bytes().first_chunk::<8>().copied();
+        self.inner.grants.lock().keys().any(|known| half(known) == half(&id))
     }
 }
 
