@@ -3,6 +3,7 @@
 //! * [`quickstart`]: from an empty project to a token in ten minutes, then the
 //!   authorization code flow.
 //! * [`first_store`]: keep clients and grants where your data is.
+//! * [`certified_store`]: a store over a database, and how you come to trust it.
 //! * [`life_of_a_grant`]: what a request does to the record, and why two at once do no harm.
 //! * [`testing`]: time, randomness, failures and lost answers in your tests.
 
@@ -17,6 +18,9 @@ pub mod quickstart {}
 
 #[doc = include_str!("guide/first_store.md")]
 pub mod first_store {}
+
+#[doc = include_str!("guide/certified_store.md")]
+pub mod certified_store {}
 
 #[doc = include_str!("guide/life_of_a_grant.md")]
 pub mod life_of_a_grant {}

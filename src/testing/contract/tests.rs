@@ -77,7 +77,7 @@ fn each_rule_is_broken_by_a_flaw() {
 
 #[test]
 fn each_flaw_of_a_registry_breaks_the_rules_that_forbid_it() {
-    for (flaw, rules) in flawed_registry::FLAWS {
+    for (flaw, _, rules) in flawed_registry::FLAWS {
         let broken = block_on(flawed_registry::broken_rules(*flaw));
         for rule in *rules {
             assert!(broken.contains(rule), "{flaw:?}, {rule}: {broken:?}");
@@ -104,6 +104,21 @@ fn the_checks_can_run_in_a_spawned_task() {
     is_send(&token_store(async || Reference::default()));
     is_send(&client_registry(async || Reference::default()));
     is_send(&user_registry(async || Reference::default()));
+}
+
+#[test]
+fn the_guide_lists_what_the_kit_catches() {
+    let guide = include_str!("../../guide/certified_store.md");
+    let rules = |rules: &[&str]| rules.iter().map(|rule| format!("`{rule}`")).collect::<Vec<_>>().join(", ");
+    let stores = flawed::FLAWS.iter().map(|Known { text, contract, protocol, .. }| {
+        format!("| {text} | {} | {} |", rules(contract), rules(protocol))
+    });
+    let registries =
+        flawed_registry::FLAWS.iter().map(|(_, text, broken)| format!("| {text} | {} |", rules(broken)));
+    let rows: Vec<_> = stores.chain(registries).collect();
+    for row in &rows {
+        assert!(guide.contains(row), "the guide lacks the row\n{row}");
+    }
 }
 
 /// Checks and then writes without waiting in between: no task sees that, and a thread does.

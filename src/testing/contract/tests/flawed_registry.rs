@@ -31,24 +31,36 @@ pub(super) enum RegistryFlaw {
     LoserOfUsernameIsRemoved,
 }
 
-/// Each flaw, and the rules it breaks at least.
-pub(super) const FLAWS: &[(RegistryFlaw, &[&str])] = &[
-    (RegistryFlaw::LosesField, &["client_complete", "user_complete"]),
-    (RegistryFlaw::HidesDisabled, &["client_complete", "user_complete"]),
-    (RegistryFlaw::IgnoresCase, &["client_exact", "user_exact"]),
-    (RegistryFlaw::TrimsSpaces, &["client_exact", "user_exact"]),
-    (RegistryFlaw::FindsAnybody, &["client_unknown", "user_unknown"]),
-    (RegistryFlaw::KeepsTen, &["client_many", "user_many"]),
-    (RegistryFlaw::PutDoesNotReplace, &["client_put", "user_put"]),
-    (RegistryFlaw::PutCopiesAcrossYield, &["client_race", "user_race"]),
-    (RegistryFlaw::RemoveDoesNothing, &["client_remove", "user_remove"]),
-    (RegistryFlaw::RemoveSaysTrue, &["client_remove", "user_remove"]),
-    (RegistryFlaw::ForgetsValidAfter, &["client_valid_after"]),
-    (RegistryFlaw::UsernameStays, &["user_renamed"]),
-    (RegistryFlaw::UsernameIsForTheFirst, &["user_name_taken"]),
-    (RegistryFlaw::UsernameGoesWithLoser, &["user_name_taken"]),
-    (RegistryFlaw::UsernameFallsBack, &["user_name_taken"]),
-    (RegistryFlaw::LoserOfUsernameIsRemoved, &["user_name_taken"]),
+/// Each flaw, what it is called in the guide, and the rules it breaks at least.
+pub(super) const FLAWS: &[(RegistryFlaw, &str, &[&str])] = &[
+    (RegistryFlaw::LosesField, "keeps some of the fields", &["client_complete", "user_complete"]),
+    (RegistryFlaw::HidesDisabled, "hides what is disabled", &["client_complete", "user_complete"]),
+    (RegistryFlaw::IgnoresCase, "takes ids for one that differ by case", &["client_exact", "user_exact"]),
+    (RegistryFlaw::TrimsSpaces, "trims spaces", &["client_exact", "user_exact"]),
+    (RegistryFlaw::FindsAnybody, "gives another one for an unknown id", &["client_unknown", "user_unknown"]),
+    (RegistryFlaw::KeepsTen, "keeps the last ten", &["client_many", "user_many"]),
+    (RegistryFlaw::PutDoesNotReplace, "keeps what was there first", &["client_put", "user_put"]),
+    (
+        RegistryFlaw::PutCopiesAcrossYield,
+        "copies the table, waits, and puts the copy back",
+        &["client_race", "user_race"],
+    ),
+    (RegistryFlaw::RemoveDoesNothing, "removes nothing", &["client_remove", "user_remove"]),
+    (
+        RegistryFlaw::RemoveSaysTrue,
+        "says that it removed what was not there",
+        &["client_remove", "user_remove"],
+    ),
+    (RegistryFlaw::ForgetsValidAfter, "forgets the server-wide `valid_after`", &["client_valid_after"]),
+    (RegistryFlaw::UsernameStays, "still finds a user under the name before", &["user_renamed"]),
+    (RegistryFlaw::UsernameIsForTheFirst, "leaves a name to whoever had it first", &["user_name_taken"]),
+    (
+        RegistryFlaw::UsernameGoesWithLoser,
+        "forgets a name together with the user who lost it",
+        &["user_name_taken"],
+    ),
+    (RegistryFlaw::UsernameFallsBack, "gives a name back to whoever lost it", &["user_name_taken"]),
+    (RegistryFlaw::LoserOfUsernameIsRemoved, "removes the user who loses a name", &["user_name_taken"]),
 ];
 
 /// All that a registry with this flaw breaks.
