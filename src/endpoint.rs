@@ -9,9 +9,11 @@ mod scope;
 mod settle;
 mod ticket;
 pub(crate) mod token;
+mod token_query;
 
 pub use authorize::{
     AuthorizationRefused, AuthorizationRequest, AuthorizationResponse, ConsentDecision, ConsentRequest,
 };
 pub use introspect::{ActiveToken, Introspection, TokenKind};
 pub use token::{TokenRequest, TokenResponse};
+pub use token_query::TokenQuery;

@@ -48,6 +48,30 @@ pub enum Event<'a> {
         /// Why.
         error: &'a Error,
     },
+    /// A client was told what a token stands for.
+    #[non_exhaustive]
+    Introspected {
+        /// Who asked.
+        client: Option<&'a ClientId>,
+        /// The record that the token is in; `None` if it was said to be inactive.
+        grant: Option<GrantId>,
+    },
+    /// An introspection request was refused.
+    #[non_exhaustive]
+    IntrospectionRefused {
+        /// The client, once it is authenticated or if it is what was wrong.
+        client: Option<&'a ClientId>,
+        /// Why.
+        error: &'a Error,
+    },
+    /// A revocation request was refused.
+    #[non_exhaustive]
+    RevocationRefused {
+        /// The client, once it is authenticated or if it is what was wrong.
+        client: Option<&'a ClientId>,
+        /// Why.
+        error: &'a Error,
+    },
     /// A grant was removed, and all its tokens with it.
     #[non_exhaustive]
     GrantRemoved {
@@ -128,6 +152,18 @@ impl EventSink for TracingEvents {
             ),
             Event::AuthorizationRefused { client, error } => {
                 trace_refusal(*client, error, "authorization refused");
+            }
+            Event::Introspected { client, grant } => tracing::debug!(
+                target: "grantor",
+                client = client.map(tracing::field::display),
+                grant = grant.map(tracing::field::display),
+                "introspected"
+            ),
+            Event::IntrospectionRefused { client, error } => {
+                trace_refusal(*client, error, "introspection refused");
+            }
+            Event::RevocationRefused { client, error } => {
+                trace_refusal(*client, error, "revocation refused");
             }
             Event::GrantRemoved { client, grant, reason } => tracing::info!(
                 target: "grantor", %client, %grant, ?reason, "grant removed"

@@ -9,11 +9,13 @@ mod basic;
 mod convert;
 mod cors;
 mod form;
+mod metadata;
 mod parse;
 mod reply;
 mod request;
 mod router;
 mod token;
+mod token_query;
 
 pub use reply::Reply;
 pub use request::Request;

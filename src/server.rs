@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::clock::{Clock, Timestamp};
 use crate::endpoint::{
     AuthorizationRefused, AuthorizationRequest, AuthorizationResponse, ConsentDecision, ConsentRequest,
-    Introspection, TokenRequest, TokenResponse,
+    Introspection, TokenQuery, TokenRequest, TokenResponse,
 };
 use crate::endpoint::{authorize, introspect, revoke, token};
 use crate::entropy::{Entropy, Seed};
@@ -159,7 +159,28 @@ impl AuthorizationServer {
     /// # Errors
     /// When a store failed; the token may then still be valid.
     pub async fn revoke(&self, token: &str) -> Result<bool, Error> {
-        revoke::revoke(&self.0, token).await
+        revoke::revoke(&self.0, token, None).await
+    }
+
+    /// Answers an introspection request (RFC 7662 §2). A client is told of its own tokens, and of
+    /// all with [`may_introspect`](crate::ClientBuilder::may_introspect); of others, that they are
+    /// inactive.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the request or its client, which must not be a public one; or a
+    /// store that failed.
+    pub async fn introspection(&self, query: &TokenQuery<'_>) -> Result<Introspection, Error> {
+        introspect::answer(&self.0, query).await
+    }
+
+    /// Answers a revocation request (RFC 7009 §2): ends the grant of a token of the client that
+    /// asks. That the token is unknown, or another client's, is no error.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the request or its client; or a store that failed, and then the
+    /// token may still be valid.
+    pub async fn revocation(&self, query: &TokenQuery<'_>) -> Result<(), Error> {
+        revoke::answer(&self.0, query).await
     }
 
     /// A page of the grants that match, for administration. Tokens never show.
@@ -198,6 +219,18 @@ impl AuthorizationServer {
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn core(&self) -> &Core {
         &self.0
+    }
+
+    /// Descriptions of scopes, as they were given to the builder.
+    #[must_use]
+    pub fn scopes(&self) -> &[ScopeDefinition] {
+        &self.0.scopes
+    }
+
+    /// What the user with this subject logs in as, if there is a user store that knows.
+    pub(crate) async fn username(&self, subject: &Subject) -> Result<Option<String>, Error> {
+        let Some(users) = &self.0.users else { return Ok(None) };
+        Ok(users.subject(subject).await?.map(|user| user.username().to_owned()))
     }
 
     pub(crate) fn report(&self, event: &Event<'_>) {

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use crate::client::Client;
 use crate::clock::Timestamp;
-use crate::error::Error;
+use crate::error::{ClientFailure, Error};
+use crate::event::Event;
 use crate::grant::Grant;
 use crate::id::{ClientId, GrantId, Subject};
+use crate::parameter::Parameter;
 use crate::scope::Scope;
 use crate::server::Core;
 use crate::store::Read;
 use crate::token::{Presented, RefreshSecret};
 
-use super::alive;
+use super::{TokenQuery, alive, authenticate};
 
 /// What is known of a token.
 #[derive(Clone, Debug)]
@@ -116,6 +119,39 @@ impl ActiveToken {
     }
 }
 
+/// Answers the client that asks (RFC 7662 §2), and reports what it was told.
+pub(crate) async fn answer(core: &Core, query: &TokenQuery<'_>) -> Result<Introspection, Error> {
+    let mut caller = None;
+    let outcome = answer_to(core, query, &mut caller).await;
+    let client = caller.as_deref().map(Client::id);
+    match &outcome {
+        Ok(told) => {
+            core.report(&Event::Introspected { client, grant: told.active().map(ActiveToken::grant) });
+        }
+        Err(error) => core.report(&Event::IntrospectionRefused { client: client.or(error.client()), error }),
+    }
+    outcome
+}
+
+async fn answer_to(
+    core: &Core,
+    query: &TokenQuery<'_>,
+    caller: &mut Option<Arc<Client>>,
+) -> Result<Introspection, Error> {
+    let parameters = &query.parameters;
+    parameters.refuse_repetition()?;
+    let client = authenticate::client(core, query.header, parameters, core.now()).await?;
+    let client: &Client = caller.insert(client);
+    // Who only names itself could try tokens out (RFC 7662 §4).
+    if client.is_public() {
+        return Err(ClientFailure::MethodNotAllowed(client.id().clone()).into());
+    }
+    let told = introspect(core, parameters.require(Parameter::Token)?).await?;
+    let may_see = |token: &ActiveToken| client.may_introspect() || token.client() == client.id();
+    Ok(if told.active().is_some_and(may_see) { told } else { Introspection::Inactive })
+}
+
+/// What `token` stands for, whoever asks.
 pub(crate) async fn introspect(core: &Core, token: &str) -> Result<Introspection, Error> {
     let now = core.now();
     let Some(presented) = core.format.read(token) else { return Ok(Introspection::Inactive) };

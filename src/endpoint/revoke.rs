@@ -1,19 +1,51 @@
 //! Ending a grant by one of its tokens (RFC 7009).
 
+use std::sync::Arc;
+
+use crate::client::Client;
 use crate::error::{Error, StoreError, Unavailable};
 use crate::event::{Event, RemovalReason};
 use crate::grant::Grant;
-use crate::id::GrantId;
+use crate::id::{ClientId, GrantId};
+use crate::parameter::Parameter;
 use crate::server::Core;
 use crate::store::{Read, Remove};
 use crate::token::{Presented, RefreshSecret};
 
+use super::{TokenQuery, authenticate};
+
+/// Revokes for the client that asks (RFC 7009 §2), and reports what was refused. Tokens that
+/// are unknown or another client's are left alone.
+pub(crate) async fn answer(core: &Core, query: &TokenQuery<'_>) -> Result<(), Error> {
+    let mut caller = None;
+    let outcome = answer_to(core, query, &mut caller).await;
+    if let Err(error) = &outcome {
+        let client = caller.as_deref().map(Client::id).or(error.client());
+        core.report(&Event::RevocationRefused { client, error });
+    }
+    outcome
+}
+
+async fn answer_to(
+    core: &Core,
+    query: &TokenQuery<'_>,
+    caller: &mut Option<Arc<Client>>,
+) -> Result<(), Error> {
+    let parameters = &query.parameters;
+    parameters.refuse_repetition()?;
+    let client = authenticate::client(core, query.header, parameters, core.now()).await?;
+    let client: &Client = caller.insert(client);
+    revoke(core, parameters.require(Parameter::Token)?, Some(client.id())).await.map(drop)
+}
+
 /// True if the token was good until now. Whichever state its grant is in: a request under
 /// way finds it gone.
-pub(crate) async fn revoke(core: &Core, token: &str) -> Result<bool, Error> {
+///
+/// With an `owner`, only a token of that client is ended.
+pub(crate) async fn revoke(core: &Core, token: &str, owner: Option<&ClientId>) -> Result<bool, Error> {
     let Some(presented) = core.format.read(token) else { return Ok(false) };
     let Some(grant) = core.tokens.load(presented.id, Read::Latest).await? else { return Ok(false) };
-    if !holds(core, &grant, &presented) {
+    if !holds(core, &grant, &presented) || owner.is_some_and(|owner| owner != grant.client()) {
         return Ok(false);
     }
     // A child goes with its parent, on which all hangs.

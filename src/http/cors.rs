@@ -39,7 +39,12 @@ impl Origins {
     }
 
     /// The answer to a preflight request, if `request` is one that may go on.
-    pub(super) fn preflight(&self, request: &Request<'_>, methods: &'static str) -> Option<Reply> {
+    pub(super) fn preflight(
+        &self,
+        request: &Request<'_>,
+        methods: &'static str,
+        headers: &'static str,
+    ) -> Option<Reply> {
         if request.method != "OPTIONS" || request.last(Header::RequestMethod).is_none() {
             return None;
         }
@@ -52,7 +57,7 @@ impl Origins {
             reply
                 .with("access-control-allow-origin", origin)
                 .with("access-control-allow-methods", methods)
-                .with("access-control-allow-headers", "Authorization, Content-Type")
+                .with("access-control-allow-headers", headers)
                 .with("access-control-max-age", "600"),
         )
     }

@@ -5,7 +5,8 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-use crate::endpoint::TokenResponse;
+use crate::clock::Timestamp;
+use crate::endpoint::{Introspection, TokenKind, TokenResponse};
 use crate::error::Error;
 use crate::secret::RefreshToken;
 
@@ -21,6 +22,9 @@ pub struct Reply {
 /// JSON that must not be cached (RFC 6749 §5.1).
 const JSON: &[(&str, &str)] =
     &[("content-type", "application/json"), ("cache-control", "no-store"), ("pragma", "no-cache")];
+
+const DOCUMENT: &[(&str, &str)] =
+    &[("content-type", "application/json"), ("cache-control", "public, max-age=300")];
 
 impl Reply {
     /// The status code.
@@ -88,6 +92,53 @@ impl Reply {
         body.push_str(scope);
         body.push_str(r#""}"#);
         Self { status: 200, common: JSON, headers: Vec::new(), body: body.into_bytes() }
+    }
+
+    /// What a token stands for (RFC 7662 §2.2).
+    pub(super) fn introspection(told: &Introspection, issuer: &str, username: Option<&str>) -> Self {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            active: bool,
+            #[serde(skip_serializing_if = "str::is_empty")]
+            scope: &'a str,
+            client_id: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            username: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            token_type: Option<&'static str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            exp: Option<u64>,
+            iat: u64,
+            sub: &'a str,
+            iss: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            auth_time: Option<u64>,
+        }
+        let Some(token) = told.active() else {
+            let body = br#"{"active":false}"#.to_vec();
+            return Self { status: 200, common: JSON, headers: Vec::new(), body };
+        };
+        let secs = |time: Timestamp| time.as_millis() / 1000;
+        Self::json(
+            200,
+            &Body {
+                active: true,
+                scope: token.scope().as_str(),
+                client_id: token.client().as_str(),
+                username,
+                token_type: (token.kind() == TokenKind::Access).then_some(TokenResponse::TOKEN_TYPE),
+                exp: token.expires_at().map(secs),
+                iat: secs(token.issued_at()),
+                sub: token.sub(),
+                iss: issuer,
+                auth_time: token.auth_time().map(secs),
+            },
+        )
+    }
+
+    /// A document that anyone may read and keep for a while.
+    pub(super) fn document(json: &[u8]) -> Self {
+        Self { status: 200, common: DOCUMENT, headers: Vec::new(), body: json.to_vec() }
     }
 
     /// An error of a machine endpoint (RFC 6749 §5.2).

@@ -8,9 +8,11 @@ use crate::event::Event;
 use crate::server::AuthorizationServer;
 
 use super::cors::Origins;
+use super::metadata::{self, Metadata};
 use super::reply::{Presentation, Reply};
 use super::request::{Header, Request};
 use super::token::{self, Served};
+use super::token_query;
 
 /// Answers the HTTP requests that are meant for the authorization server.
 ///
@@ -34,11 +36,13 @@ struct Inner {
     server: AuthorizationServer,
     options: Options,
     presentation: Presentation,
+    metadata: Metadata,
 }
 
 #[derive(Clone, Debug)]
 struct Options {
     base: String,
+    public_url: Option<String>,
     legacy_paths: bool,
     require_https: bool,
     require_post: bool,
@@ -80,6 +84,7 @@ impl Router {
     pub fn builder(server: AuthorizationServer) -> RouterBuilder {
         let options = Options {
             base: "/oauth".to_owned(),
+            public_url: None,
             legacy_paths: false,
             require_https: true,
             require_post: true,
@@ -100,8 +105,10 @@ impl Router {
 
     /// The answer; `None` if the path is none of the authorization server's.
     pub async fn handle(&self, request: &Request<'_>) -> Option<Reply> {
-        let Endpoint::Token(served) = self.endpoint(request.path)?;
-        Some(self.token(request, served).await)
+        Some(match self.endpoint(request.path)? {
+            Endpoint::Machine(machine) => self.machine(request, machine).await,
+            Endpoint::Metadata => self.metadata(request),
+        })
     }
 
     /// How many bytes of a body an adapter should read.
@@ -114,21 +121,25 @@ impl Router {
     #[must_use]
     pub fn body_too_large(&self, request: &Request<'_>) -> Reply {
         let error = RequestFailure::BodyTooLarge.into();
-        token::report(&self.0.server, &error);
+        if let Some(Endpoint::Machine(machine)) = self.endpoint(request.path) {
+            machine.report(&self.0.server, &error);
+        }
         let reply = self.refuse(&error);
         self.0.options.origins.apply(request, reply)
     }
 
-    async fn token(&self, request: &Request<'_>, served: Served) -> Reply {
+    /// An endpoint that clients talk to without a browser.
+    async fn machine(&self, request: &Request<'_>, machine: Machine) -> Reply {
         let Inner { server, options, .. } = &*self.0;
-        let methods = if options.require_post { "POST" } else { "GET, POST" };
-        if let Some(reply) = options.origins.preflight(request, methods) {
+        let post_only = options.require_post || !matches!(machine, Machine::Token(_));
+        let methods = if post_only { "POST" } else { "GET, POST" };
+        if let Some(reply) = options.origins.preflight(request, methods, "Authorization, Content-Type") {
             return reply;
         }
-        let outcome = match self.admit(request, options.require_post) {
-            Ok(()) => token::token(server, request, served).await,
+        let outcome = match self.admit(request, post_only) {
+            Ok(()) => machine.answer(server, request).await,
             Err(error) => {
-                token::report(server, &error);
+                machine.report(server, &error);
                 Err(error)
             }
         };
@@ -140,6 +151,23 @@ impl Router {
             Err(error) => self.refuse(&error),
         };
         options.origins.apply(request, reply)
+    }
+
+    /// Open to any page: there is nothing in it that is not for everyone.
+    fn metadata(&self, request: &Request<'_>) -> Reply {
+        const METHODS: &str = "GET, HEAD";
+        let Inner { options, metadata, .. } = &*self.0;
+        if let Some(reply) = Origins::Any.preflight(request, METHODS, "*") {
+            return reply;
+        }
+        let reply = if !matches!(request.method, "GET" | "HEAD") {
+            self.refuse(&RequestFailure::Method.into()).with("allow", METHODS)
+        } else if options.require_https && !options.is_secure(request) {
+            self.refuse(&RequestFailure::Insecure.into())
+        } else {
+            Reply::document(&metadata.json)
+        };
+        Origins::Any.apply(request, reply)
     }
 
     /// What is checked before anything in the request is looked at.
@@ -162,27 +190,62 @@ impl Router {
     }
 
     fn endpoint(&self, path: &str) -> Option<Endpoint> {
-        let options = &self.0.options;
-        if path.strip_prefix(options.base.as_str()) == Some("/token") {
-            return Some(Endpoint::Token(None));
+        let Inner { options, metadata, .. } = &*self.0;
+        let machine = match path.strip_prefix(options.base.as_str()) {
+            Some("/token") => Some(Machine::Token(None)),
+            Some("/introspect") => Some(Machine::Introspect),
+            Some("/revoke") => Some(Machine::Revoke),
+            _ => None,
+        };
+        let legacy = || path.strip_prefix("/invoke/pub.oauth/").filter(|_| options.legacy_paths);
+        match machine.or_else(|| legacy_endpoint(legacy()?)) {
+            Some(machine) => Some(Endpoint::Machine(machine)),
+            None => metadata.is_at(path).then_some(Endpoint::Metadata),
         }
-        let legacy = path.strip_prefix("/invoke/pub.oauth/").filter(|_| options.legacy_paths)?;
-        legacy_endpoint(legacy)
     }
 }
 
 enum Endpoint {
+    Machine(Machine),
+    Metadata,
+}
+
+#[derive(Clone, Copy)]
+enum Machine {
     Token(Served),
+    Introspect,
+    Revoke,
+}
+
+impl Machine {
+    async fn answer(self, server: &AuthorizationServer, request: &Request<'_>) -> Result<Reply, Error> {
+        match self {
+            Self::Token(served) => token::token(server, request, served).await,
+            Self::Introspect => token_query::introspect(server, request).await,
+            Self::Revoke => token_query::revoke(server, request).await,
+        }
+    }
+
+    /// What is refused before the server sees it is reported all the same.
+    fn report(self, server: &AuthorizationServer, error: &Error) {
+        match self {
+            Self::Token(_) => token::report(server, error),
+            Self::Introspect => token_query::report_introspection(server, error),
+            Self::Revoke => token_query::report_revocation(server, error),
+        }
+    }
 }
 
 /// The services of webMethods `pub.oauth`. The deprecated ones take their own grants only.
-fn legacy_endpoint(service: &str) -> Option<Endpoint> {
+fn legacy_endpoint(service: &str) -> Option<Machine> {
     match service {
-        "getToken" => Some(Endpoint::Token(None)),
+        "getToken" => Some(Machine::Token(None)),
         "getAccessToken" => {
-            Some(Endpoint::Token(Some(&["authorization_code", "client_credentials", "password"])))
+            Some(Machine::Token(Some(&["authorization_code", "client_credentials", "password"])))
         }
-        "refreshAccessToken" => Some(Endpoint::Token(Some(&["refresh_token"]))),
+        "refreshAccessToken" => Some(Machine::Token(Some(&["refresh_token"]))),
+        "introspectToken" => Some(Machine::Introspect),
+        "revokeToken" => Some(Machine::Revoke),
         _ => None,
     }
 }
@@ -223,6 +286,16 @@ impl Options {
         {
             return error("cors_origins", "one is not an origin such as https://app.example.com");
         }
+        let is_url = |url: &str| {
+            let rest = url.strip_prefix("https://").or(url.strip_prefix("http://"));
+            rest.is_some_and(|rest| !rest.is_empty()) && !url.ends_with('/') && url.bytes().all(in_uri)
+        };
+        if self.public_url.as_deref().is_some_and(|url| !is_url(url)) {
+            return error(
+                "public_url",
+                "it is not a URL such as https://id.example.com, without a slash at its end",
+            );
+        }
         if self.body_limit == 0 {
             return error("body_limit", "it is zero");
         }
@@ -243,6 +316,14 @@ impl RouterBuilder {
     /// What the paths begin with; `/oauth` unless set: `/oauth/token` and so on.
     pub fn base_path(mut self, base: impl Into<String>) -> Self {
         self.options.base = base.into();
+        self
+    }
+
+    /// What clients put in front of these paths, such as `https://id.example.com`, for the server's
+    /// metadata; the issuer without its path unless set. Needed where a proxy cuts off the
+    /// beginning of paths.
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.options.public_url = Some(url.into());
         self
     }
 
@@ -315,7 +396,9 @@ impl RouterBuilder {
             challenge: format!("Basic realm=\"{}\", charset=\"UTF-8\"", options.realm),
             error_uri: options.error_uri.clone(),
         };
-        Ok(Router(Arc::new(Inner { server, options, presentation })))
+        let origin = options.public_url.as_deref().unwrap_or_else(|| metadata::origin(server.issuer()));
+        let metadata = Metadata::new(&server, &format!("{origin}{}", options.base));
+        Ok(Router(Arc::new(Inner { server, options, presentation, metadata })))
     }
 }
 

@@ -45,12 +45,12 @@ pub struct Violation {
     /// What the store did, and what it should have done. For people.
     pub detail: String,
     /// The run that broke it, if requests were made at once; see [`Exploration`].
-    pub schedule: Option<Schedule>,
+    pub schedule: Option<Box<Schedule>>,
 }
 
 impl Violation {
     fn with(mut self, schedule: Schedule) -> Self {
-        self.schedule = Some(schedule);
+        self.schedule = Some(Box::new(schedule));
         self
     }
 }

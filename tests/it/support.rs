@@ -334,6 +334,11 @@ impl Http {
         }
     }
 
+    /// A form posted to another endpoint below `/oauth`.
+    pub fn to(endpoint: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self::form(body).path(&format!("/oauth/{endpoint}"))
+    }
+
     pub fn basic(self, id: &str, secret: &str) -> Self {
         self.raw_basic(&format!("{id}:{secret}"))
     }

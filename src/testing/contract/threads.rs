@@ -46,9 +46,9 @@ fn insert(store: &impl TokenStore, samples: &Samples, times: usize) -> Checked {
         let answers = race(&twins, |twin| block_on(store.insert(Arc::clone(twin))));
         let answers = answers.into_iter().map(|answer| INSERT.answer("insert", answer));
         let answers = answers.collect::<Checked<Vec<_>>>()?;
-        one_wins(INSERT, &answers, Insert::Inserted)?;
+        one_wins(INSERT, &answers, &Insert::Inserted)?;
         if let Some(twin) = twins.first() {
-            is_the_work_of_the_winner(INSERT, store, &twins, &answers, Insert::Inserted)?;
+            is_the_work_of_the_winner(INSERT, store, &twins, &answers, &Insert::Inserted)?;
             clean_up(INSERT, store, twin)?;
         }
     }
@@ -64,8 +64,8 @@ fn replace(store: &impl TokenStore, samples: &Samples, times: usize) -> Checked 
         let answers = race(&nexts, |next| block_on(store.replace(Arc::clone(next), expected)));
         let answers = answers.into_iter().map(|answer| REPLACE.answer("replace", answer));
         let answers = answers.collect::<Checked<Vec<_>>>()?;
-        one_wins(REPLACE, &answers, Replace::Replaced)?;
-        is_the_work_of_the_winner(REPLACE, store, &nexts, &answers, Replace::Replaced)?;
+        one_wins(REPLACE, &answers, &Replace::Replaced)?;
+        is_the_work_of_the_winner(REPLACE, store, &nexts, &answers, &Replace::Replaced)?;
         clean_up(REPLACE, store, &sample.grant)?;
     }
     Ok(())
@@ -113,8 +113,8 @@ fn race<T: Sync, R: Send>(inputs: &[T], call: impl Fn(&T) -> R + Sync) -> Vec<R>
     })
 }
 
-fn one_wins<T: PartialEq>(rule: Rule, answers: &[T], win: T) -> Checked {
-    let winners = answers.iter().filter(|answer| **answer == win).count();
+fn one_wins<T: PartialEq>(rule: Rule, answers: &[T], win: &T) -> Checked {
+    let winners = answers.iter().filter(|answer| *answer == win).count();
     rule.ensure(winners == 1, || format!("{winners} of {THREADS} threads win"))
 }
 
@@ -123,9 +123,9 @@ fn is_the_work_of_the_winner<T: PartialEq>(
     store: &impl TokenStore,
     tried: &[Arc<Grant>],
     answers: &[T],
-    win: T,
+    win: &T,
 ) -> Checked {
-    let winner = answers.iter().position(|answer| *answer == win).and_then(|at| tried.get(at));
+    let winner = answers.iter().position(|answer| answer == win).and_then(|at| tried.get(at));
     let Some(winner) = winner else { return Ok(()) };
     let there = rule.answer("load", block_on(store.load(winner.id(), Read::Latest)))?;
     rule.ensure(there.as_ref() == Some(winner), || "what is there is not the work of the winner".into())

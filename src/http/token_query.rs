@@ -1,0 +1,46 @@
+//! Introspection and revocation over HTTP (RFC 7662 §2.1, RFC 7009 §2.1).
+
+use crate::endpoint::TokenQuery;
+use crate::error::Error;
+use crate::event::Event;
+use crate::server::AuthorizationServer;
+
+use super::basic::Authorization;
+use super::parse;
+use super::reply::Reply;
+use super::request::Request;
+
+pub(super) async fn introspect(server: &AuthorizationServer, request: &Request<'_>) -> Result<Reply, Error> {
+    let report = |error: &Error| report_introspection(server, error);
+    let header = parse::authorization(request).inspect_err(report)?;
+    let query = read(request, header.as_ref()).inspect_err(report)?;
+    let told = server.introspection(&query).await?;
+    let username = match told.active().and_then(|token| token.subject()) {
+        Some(subject) => server.username(subject).await?,
+        None => None,
+    };
+    Ok(Reply::introspection(&told, server.issuer(), username.as_deref()))
+}
+
+pub(super) async fn revoke(server: &AuthorizationServer, request: &Request<'_>) -> Result<Reply, Error> {
+    let report = |error: &Error| report_revocation(server, error);
+    let header = parse::authorization(request).inspect_err(report)?;
+    let query = read(request, header.as_ref()).inspect_err(report)?;
+    server.revocation(&query).await?;
+    Ok(Reply::empty(200).with("cache-control", "no-store"))
+}
+
+fn read<'a>(request: &Request<'a>, header: Option<&'a Authorization>) -> Result<TokenQuery<'a>, Error> {
+    parse::check_media_type(request)?;
+    Ok(TokenQuery::from_parts(parse::credentials(header), parse::parameters(request.body)?))
+}
+
+/// What is refused before the server sees it is reported all the same.
+pub(super) fn report_introspection(server: &AuthorizationServer, error: &Error) {
+    server.report(&Event::IntrospectionRefused { client: None, error });
+}
+
+/// As [`report_introspection`].
+pub(super) fn report_revocation(server: &AuthorizationServer, error: &Error) {
+    server.report(&Event::RevocationRefused { client: None, error });
+}
