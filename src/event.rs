@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::id::{ClientId, GrantId, GrantTypeName, Subject};
+use crate::resource::AccessFailure;
 use crate::scope::Scope;
 
 /// One decision. It holds no secret: no code, token, password or client secret.
@@ -71,6 +72,18 @@ pub enum Event<'a> {
         client: Option<&'a ClientId>,
         /// Why.
         error: &'a Error,
+    },
+    /// A request to a protected resource was refused.
+    #[non_exhaustive]
+    AccessRefused {
+        /// Whose token it was, if that is known.
+        client: Option<&'a ClientId>,
+        /// Why.
+        reason: AccessFailure,
+        /// The scopes any one of which would have done; none if nothing covers the resource.
+        needed: &'a Scope,
+        /// The scope of the token, if that is known.
+        granted: Option<&'a Scope>,
     },
     /// A grant was removed, and all its tokens with it.
     #[non_exhaustive]
@@ -165,6 +178,14 @@ impl EventSink for TracingEvents {
             Event::RevocationRefused { client, error } => {
                 trace_refusal(*client, error, "revocation refused");
             }
+            Event::AccessRefused { client, reason, needed, granted } => tracing::info!(
+                target: "grantor",
+                client = client.map(tracing::field::display),
+                %reason,
+                %needed,
+                granted = granted.map(tracing::field::display),
+                "access refused"
+            ),
             Event::GrantRemoved { client, grant, reason } => tracing::info!(
                 target: "grantor", %client, %grant, ?reason, "grant removed"
             ),

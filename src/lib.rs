@@ -16,6 +16,7 @@ mod parameter;
 mod parameters;
 mod pkce;
 mod redirect_uri;
+pub mod resource;
 mod scope;
 mod secret;
 mod server;

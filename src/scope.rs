@@ -239,18 +239,37 @@ impl<'de> Deserialize<'de> for Scope {
     }
 }
 
-/// What a scope token means, for the people who are asked for consent.
+/// What a scope token means: to the people who are asked for consent, and to the resources that
+/// it covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScopeDefinition {
     token: ScopeToken,
     description: String,
+    resources: Vec<String>,
 }
 
 impl ScopeDefinition {
     /// Describes `token`.
     #[must_use]
     pub fn new(token: ScopeToken, description: impl Into<String>) -> Self {
-        Self { token, description: description.into() }
+        Self { token, description: description.into(), resources: Vec::new() }
+    }
+
+    /// Covers one more resource, for a [`ResourceGuard`](crate::resource::ResourceGuard): a name,
+    /// or a method and a path.
+    ///
+    /// In a path `*` stands for one segment, and at its end for one or more: `GET /orders/*` covers
+    /// `GET /orders/7` and `GET /orders/7/lines`, not `GET /orders`. `*` in place of the method
+    /// stands for any; `GET` covers `HEAD`. Upper and lower case differ.
+    #[must_use]
+    pub fn resource(mut self, resource: impl Into<String>) -> Self {
+        self.resources.push(resource.into());
+        self
+    }
+
+    /// The resources that it covers.
+    pub fn resources(&self) -> impl Iterator<Item = &str> {
+        self.resources.iter().map(String::as_str)
     }
 
     /// The token.

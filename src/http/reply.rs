@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::endpoint::{Introspection, TokenKind, TokenResponse};
 use crate::error::Error;
+use crate::resource::Refused;
 use crate::secret::RefreshToken;
 
 /// An HTTP response: status, headers and body.
@@ -174,6 +175,31 @@ impl Reply {
         // Serializing plain texts into memory cannot fail.
         let _ = serde_json::to_writer(&mut bytes, body);
         Self { status, common: JSON, headers: Vec::new(), body: bytes }
+    }
+}
+
+/// What a request to a protected resource is answered that is not let through (RFC 6750 §3).
+impl From<&Refused> for Reply {
+    fn from(refused: &Refused) -> Self {
+        #[derive(Serialize)]
+        struct Body {
+            error: &'static str,
+            error_description: String,
+        }
+        let mut reply = match refused.error() {
+            Some(error) => {
+                Self::json(refused.status(), &Body { error, error_description: refused.reason().to_string() })
+            }
+            // Without a token there is no error to speak of.
+            None => Self::empty(refused.status()).with("cache-control", "no-store"),
+        };
+        if let Some(challenge) = refused.challenge() {
+            reply = reply.with("www-authenticate", challenge.to_owned());
+        }
+        if refused.status() == 503 {
+            reply = reply.with("retry-after", "1");
+        }
+        reply
     }
 }
 

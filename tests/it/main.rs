@@ -32,6 +32,7 @@ mod pkce;
 mod redirect_uri;
 mod refresh_token;
 mod registration;
+mod resource;
 mod revocation;
 mod scope;
 mod stores;
