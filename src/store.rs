@@ -11,6 +11,8 @@ mod erased;
 mod memory;
 #[cfg(feature = "memory")]
 mod memory_registry;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -28,6 +30,8 @@ pub(crate) use erased::{DynClientStore, DynTokenStore, DynUserStore};
 pub use memory::{InvalidMemoryBound, MemoryTokenStore, MemoryTokenStoreBuilder};
 #[cfg(feature = "memory")]
 pub use memory_registry::{MemoryClientStore, MemoryUserStore};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteOpenError, SqliteStore, SqliteStoreBuilder};
 
 /// Where client registrations are looked up.
 pub trait ClientStore: Send + Sync + 'static {

@@ -35,6 +35,7 @@ mod registration;
 mod resource;
 mod revocation;
 mod scope;
+mod sqlite;
 mod stores;
 mod support;
 mod token_endpoint;

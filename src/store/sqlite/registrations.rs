@@ -1,0 +1,169 @@
+//! The statements on clients and users.
+
+use rusqlite::{Connection, OptionalExtension as _, Params, params};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::client::Client;
+use crate::clock::Timestamp;
+use crate::error::StoreError;
+use crate::id::{ClientId, Subject};
+use crate::user::User;
+
+/// The number of the format that clients and users are written in.
+const FORMAT: u32 = 1;
+
+const PAGE: u32 = 1000;
+
+/// A registration that cannot be read, or must not be written over.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InvalidRegistration {
+    #[error("the registration has format {0}, which is newer than {FORMAT}")]
+    Newer(u32),
+    #[error("the registration is damaged")]
+    Damaged(#[source] serde_json::Error),
+}
+
+impl From<InvalidRegistration> for StoreError {
+    fn from(error: InvalidRegistration) -> Self {
+        match error {
+            InvalidRegistration::Newer(_) => Self::unavailable(error),
+            InvalidRegistration::Damaged(_) => Self::other(error),
+        }
+    }
+}
+
+type Answer<T> = rusqlite::Result<Result<T, InvalidRegistration>>;
+
+/// What a registration is written as.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record<T> {
+    format: u32,
+    registration: T,
+}
+
+pub(super) struct ClientRow {
+    id: String,
+    record: String,
+}
+
+impl ClientRow {
+    pub(super) fn of(client: &Client) -> Result<Self, StoreError> {
+        Ok(Self { id: client.id().to_string(), record: written(client)? })
+    }
+}
+
+pub(super) struct UserRow {
+    subject: String,
+    username: String,
+    record: String,
+}
+
+impl UserRow {
+    pub(super) fn of(user: &User) -> Result<Self, StoreError> {
+        let (subject, username) = (user.subject().to_string(), user.username().to_owned());
+        Ok(Self { subject, username, record: written(user)? })
+    }
+}
+
+fn written(registration: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(&Record { format: FORMAT, registration }).map_err(StoreError::other)
+}
+
+pub(super) fn client(connection: &Connection, id: &ClientId) -> Answer<Option<Client>> {
+    read(connection, "SELECT format, record FROM clients WHERE id = ?", [id.as_str()])
+}
+
+pub(super) fn user(connection: &Connection, username: &str) -> Answer<Option<User>> {
+    read(connection, "SELECT format, record FROM users WHERE username = ?", [username])
+}
+
+pub(super) fn subject(connection: &Connection, subject: &Subject) -> Answer<Option<User>> {
+    read(connection, "SELECT format, record FROM users WHERE subject = ?", [subject.as_str()])
+}
+
+fn read<T: DeserializeOwned>(connection: &Connection, sql: &str, values: impl Params) -> Answer<Option<T>> {
+    let mut select = connection.prepare_cached(sql)?;
+    let row = select.query_row(values, |row| {
+        let format: u32 = row.get(0)?;
+        if format > FORMAT {
+            return Ok(Err(InvalidRegistration::Newer(format)));
+        }
+        let record: Result<Record<T>, _> = serde_json::from_str(row.get_ref(1)?.as_str()?);
+        Ok(record.map(|record| record.registration).map_err(InvalidRegistration::Damaged))
+    });
+    row.optional().map(Option::transpose)
+}
+
+pub(super) fn put_client(connection: &Connection, ClientRow { id, record }: &ClientRow) -> Answer<()> {
+    if let Err(newer) = check(connection, "SELECT max(format) FROM clients WHERE id = ?", [id])? {
+        return Ok(Err(newer));
+    }
+    let mut put = connection.prepare_cached("REPLACE INTO clients (id, format, record) VALUES (?, ?, ?)")?;
+    put.execute(params![id, FORMAT, record])?;
+    Ok(Ok(()))
+}
+
+pub(super) fn remove_client(connection: &Connection, id: &ClientId) -> Answer<bool> {
+    let id = [id.as_str()];
+    if let Err(newer) = check(connection, "SELECT max(format) FROM clients WHERE id = ?", id)? {
+        return Ok(Err(newer));
+    }
+    Ok(Ok(connection.prepare_cached("DELETE FROM clients WHERE id = ?")?.execute(id)? == 1))
+}
+
+pub(super) fn put_user(connection: &Connection, row: &UserRow) -> Answer<()> {
+    let UserRow { subject, username, record } = row;
+    let both = "SELECT max(format) FROM users WHERE subject = ? OR username = ?";
+    if let Err(newer) = check(connection, both, [subject, username])? {
+        return Ok(Err(newer));
+    }
+    let mut release = connection.prepare_cached("UPDATE users SET username = NULL WHERE username = ?")?;
+    release.execute([username])?;
+    let mut put = connection
+        .prepare_cached("REPLACE INTO users (subject, username, format, record) VALUES (?, ?, ?, ?)")?;
+    put.execute(params![subject, username, FORMAT, record])?;
+    Ok(Ok(()))
+}
+
+pub(super) fn remove_user(connection: &Connection, subject: &Subject) -> Answer<bool> {
+    let subject = [subject.as_str()];
+    if let Err(newer) = check(connection, "SELECT max(format) FROM users WHERE subject = ?", subject)? {
+        return Ok(Err(newer));
+    }
+    Ok(Ok(connection.prepare_cached("DELETE FROM users WHERE subject = ?")?.execute(subject)? == 1))
+}
+
+/// Refuses to touch what a newer version of this library wrote.
+fn check(connection: &Connection, sql: &str, values: impl Params) -> Answer<()> {
+    let format: Option<u32> = connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+    Ok(match format {
+        Some(format) if format > FORMAT => Err(InvalidRegistration::Newer(format)),
+        _ => Ok(()),
+    })
+}
+
+pub(super) fn client_ids(connection: &Connection, after: &str) -> rusqlite::Result<Vec<String>> {
+    names(connection, "SELECT id FROM clients WHERE id > ? ORDER BY id LIMIT ?", after)
+}
+
+pub(super) fn subjects(connection: &Connection, after: &str) -> rusqlite::Result<Vec<String>> {
+    names(connection, "SELECT subject FROM users WHERE subject > ? ORDER BY subject LIMIT ?", after)
+}
+
+fn names(connection: &Connection, sql: &str, after: &str) -> rusqlite::Result<Vec<String>> {
+    let mut select = connection.prepare_cached(sql)?;
+    select.query_map(params![after, PAGE], |row| row.get(0))?.collect()
+}
+
+pub(super) fn valid_after(connection: &Connection) -> rusqlite::Result<Timestamp> {
+    let mut select = connection.prepare_cached("SELECT valid_after FROM server")?;
+    let millis: Option<i64> = select.query_row([], |row| row.get(0)).optional()?;
+    Ok(millis.map_or(Timestamp::EPOCH, |millis| Timestamp::from_millis(millis.cast_unsigned())))
+}
+
+pub(super) fn set_valid_after(connection: &Connection, moment: Timestamp) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached("REPLACE INTO server (id, valid_after) VALUES (1, ?)")?;
+    put.execute([moment.as_millis().cast_signed()]).map(drop)
+}
