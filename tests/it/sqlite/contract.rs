@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grantor::store::{Cached, ClientRegistry as _, UserRegistry as _};
-use grantor::testing::{Faults, FaultyStore, LatencyStore, block_on, contract};
+use grantor::testing::contract::Exploration;
+use grantor::testing::{Faults, FaultyStore, LatencyStore, block_on, contract, erased};
 
 use super::Directory;
 
@@ -24,6 +25,34 @@ fn the_token_store_keeps_its_contract_behind_wrappers() {
     let (directory, faults) = (Directory::new(), Faults::new());
     block_on(contract::token_store(async || LatencyStore::new(Arc::new(directory.new_store())))).unwrap();
     block_on(contract::token_store(async || FaultyStore::new(directory.new_store(), &faults))).unwrap();
+    block_on(contract::token_store(async || erased::token_store(directory.new_store()))).unwrap();
+}
+
+#[test]
+fn threads_race_for_a_record() {
+    let directory = Directory::new();
+    contract::on_threads(&directory.new_store(), 50).unwrap();
+}
+
+/// How many runs by lot; more by the environment variable.
+fn sample() -> usize {
+    std::env::var("GRANTOR_EXPLORE").ok().and_then(|runs| runs.parse().ok()).unwrap_or(1000)
+}
+
+#[test]
+fn requests_at_once_keep_the_protocol() {
+    let directory = Directory::new();
+    let store = directory.new_store();
+    let exploration = Exploration::pairs().sample(sample(), 1);
+    let explored = block_on(exploration.run(async || store.clone())).unwrap();
+    assert!(explored.runs > 2000, "{explored:?}");
+}
+
+#[test]
+fn a_grant_does_not_grow() {
+    let directory = Directory::new();
+    let store = directory.new_store();
+    block_on(contract::growth(async || store.clone(), 500)).unwrap();
 }
 
 #[test]
