@@ -4,6 +4,7 @@ mod alive;
 mod authenticate;
 pub(crate) mod authorize;
 pub(crate) mod introspect;
+pub(crate) mod manage;
 pub(crate) mod revoke;
 mod scope;
 mod settle;
@@ -13,6 +14,7 @@ mod token_query;
 
 pub use authorize::{
     AuthorizationRefused, AuthorizationRequest, AuthorizationResponse, ConsentDecision, ConsentRequest,
+    ResponseMode,
 };
 pub use introspect::{ActiveToken, Introspection, TokenKind};
 pub use token::{TokenRequest, TokenResponse};

@@ -9,6 +9,7 @@ mod basic;
 mod convert;
 mod cors;
 mod form;
+mod form_post;
 mod metadata;
 mod parse;
 mod reply;

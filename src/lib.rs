@@ -35,7 +35,7 @@ pub use client::{
 pub use clock::{Clock, Lifetime, SystemClock, Timestamp};
 pub use endpoint::{
     ActiveToken, AuthorizationRefused, AuthorizationRequest, AuthorizationResponse, ConsentDecision,
-    ConsentRequest, Introspection, TokenKind, TokenQuery, TokenRequest, TokenResponse,
+    ConsentRequest, Introspection, ResponseMode, TokenKind, TokenQuery, TokenRequest, TokenResponse,
 };
 pub use entropy::{Entropy, EntropyError, SystemEntropy};
 pub use error::Error;

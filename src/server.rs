@@ -10,16 +10,18 @@ use crate::endpoint::{
     AuthorizationRefused, AuthorizationRequest, AuthorizationResponse, ConsentDecision, ConsentRequest,
     Introspection, TokenQuery, TokenRequest, TokenResponse,
 };
-use crate::endpoint::{authorize, introspect, revoke, token};
+use crate::endpoint::{authorize, introspect, manage, revoke, token};
 use crate::entropy::{Entropy, Seed};
 use crate::error::Error;
 use crate::event::{Event, EventSink};
 use crate::grant_type::GrantTypes;
-use crate::id::{GrantTypeName, Subject};
+use crate::id::{ClientId, GrantId, GrantTypeName, Subject};
 use crate::scope::ScopeDefinition;
 use crate::server_key::Subkeys;
 use crate::settings::Settings;
-use crate::store::{DynClientStore, DynTokenStore, DynUserStore, GrantQuery, Page};
+use crate::store::{
+    ClientRegistry, DynClientStore, DynTokenStore, DynUserStore, GrantQuery, Page, UserRegistry,
+};
 use crate::token::TokenFormat;
 
 pub use builder::{Builder, InvalidServer};
@@ -189,6 +191,61 @@ impl AuthorizationServer {
     /// When the store failed.
     pub async fn grants(&self, query: &GrantQuery) -> Result<Page, Error> {
         Ok(self.0.tokens.find(query).await?)
+    }
+
+    /// Ends a grant and all its tokens, for administration; a grant that hangs on another ends
+    /// that one, too. False if there was none.
+    ///
+    /// # Errors
+    /// When the store failed; the grant may then still stand.
+    pub async fn revoke_grant(&self, id: GrantId) -> Result<bool, Error> {
+        manage::revoke_grant(&self.0, id).await
+    }
+
+    /// Ends all grants of a client, one after the other, and says how many records that were.
+    ///
+    /// At once, and also for requests under way, they end when the client is given
+    /// [`valid_after`](crate::ClientBuilder::valid_after); this gives their room back.
+    ///
+    /// # Errors
+    /// When the store failed; some grants may then still stand.
+    pub async fn revoke_client(&self, client: &ClientId) -> Result<usize, Error> {
+        manage::revoke_all(&self.0, GrantQuery::new().of_client(client.clone())).await
+    }
+
+    /// Ends all grants of a resource owner, one after the other, and says how many records that
+    /// were.
+    ///
+    /// At once, and also for requests under way, they end when the user is given
+    /// [`valid_after`](crate::User::valid_after); this gives their room back.
+    ///
+    /// # Errors
+    /// When the store failed; some grants may then still stand.
+    pub async fn revoke_subject(&self, subject: &Subject) -> Result<usize, Error> {
+        manage::revoke_all(&self.0, GrantQuery::new().of_subject(subject.clone())).await
+    }
+
+    /// Removes a client from `registry`, which is the server's client store or what is behind it,
+    /// and all its grants from the token store. False if there was no such client.
+    ///
+    /// A request under way can leave a grant behind, which is dead without its client. Should the
+    /// same id ever be registered again, give it
+    /// [`valid_after`](crate::ClientBuilder::valid_after) that moment.
+    ///
+    /// # Errors
+    /// When a store failed. The client may then be gone, and with it all use of its tokens; call
+    /// this again to remove what is left.
+    pub async fn remove_client(&self, registry: &impl ClientRegistry, id: &ClientId) -> Result<bool, Error> {
+        manage::remove_client(&self.0, registry, id).await
+    }
+
+    /// Removes a user from `registry`, and all grants of that subject from the token store, as
+    /// [`remove_client`](Self::remove_client) does. False if there was no such user.
+    ///
+    /// # Errors
+    /// When a store failed; call this again to remove what is left.
+    pub async fn remove_user(&self, registry: &impl UserRegistry, subject: &Subject) -> Result<bool, Error> {
+        manage::remove_user(&self.0, registry, subject).await
     }
 
     /// Deletes up to `limit` records that expired a while ago, and says how many. Stores

@@ -26,7 +26,7 @@ use super::ticket::Ticket;
 pub use request::AuthorizationRequest;
 use request::Validated;
 use response::ReplyTo;
-pub use response::{AuthorizationRefused, AuthorizationResponse};
+pub use response::{AuthorizationRefused, AuthorizationResponse, ResponseMode};
 
 /// A valid authorization request that waits for the resource owner: all that a consent
 /// page shows, and the ticket to come back with.
@@ -126,6 +126,7 @@ fn seal(core: &Core, validated: &Validated, session_binding: &[u8], began_at: Ti
         scope: validated.scope.as_str().to_owned(),
         state: validated.state.clone(),
         challenge: challenge.map(|own| (own.method().as_str().to_owned(), own.as_str().to_owned())),
+        form_post: validated.mode == ResponseMode::FormPost,
         began_at: began_at.as_millis(),
     };
     ticket.seal(&core.ticket_keys, session_binding)
@@ -170,7 +171,8 @@ async fn answer(
     *client_id = Some(asked.client.clone());
     let client = request::client(core, &asked.client).await?;
     request::check_redirect_uri(core, &client, &ticket.redirect_uri).map_err(page)?;
-    let reply_to = ReplyTo::new(core, &ticket.redirect_uri, ticket.state.as_deref());
+    let mode = if ticket.form_post { ResponseMode::FormPost } else { ResponseMode::Query };
+    let reply_to = ReplyTo::new(core, &ticket.redirect_uri, ticket.state.as_deref(), mode);
     let ConsentDecision::Approve(approved) = &consent.decision else { return Ok(reply_to.denied()) };
     let issued = issue(core, consent, &client, &ticket, asked, approved, now).await;
     match issued {

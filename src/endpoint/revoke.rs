@@ -67,7 +67,7 @@ fn holds(core: &Core, grant: &Grant, presented: &Presented) -> bool {
 }
 
 /// A removal that failed may have been done: look, and try once more.
-async fn remove(core: &Core, id: GrantId) -> Result<(), Error> {
+pub(super) async fn remove(core: &Core, id: GrantId) -> Result<(), Error> {
     let mut failure: Option<StoreError> = None;
     for _ in 0..2 {
         match core.tokens.remove(id, None).await {

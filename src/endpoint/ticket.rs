@@ -29,6 +29,9 @@ pub(super) struct Ticket {
     pub(super) state: Option<String>,
     /// Method and value.
     pub(super) challenge: Option<(String, String)>,
+    /// Is the answer to be posted?
+    #[serde(default)]
+    pub(super) form_post: bool,
     /// When the request began, in milliseconds.
     pub(super) began_at: u64,
 }
@@ -77,6 +80,7 @@ mod tests {
             scope: "a b".into(),
             state: Some("s \"é".into()),
             challenge: Some(("S256".into(), "x".repeat(43))),
+            form_post: false,
             began_at: 1_000_000,
         }
     }

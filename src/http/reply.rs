@@ -6,10 +6,12 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::endpoint::{Introspection, TokenKind, TokenResponse};
+use crate::endpoint::{AuthorizationResponse, Introspection, ResponseMode, TokenKind, TokenResponse};
 use crate::error::Error;
 use crate::resource::Refused;
 use crate::secret::RefreshToken;
+
+use super::form_post;
 
 /// An HTTP response: status, headers and body.
 pub struct Reply {
@@ -26,6 +28,10 @@ const JSON: &[(&str, &str)] =
 
 const DOCUMENT: &[(&str, &str)] =
     &[("content-type", "application/json"), ("cache-control", "public, max-age=300")];
+
+/// What leaves neither a copy nor a trace (RFC 9700 §4.2.4, §4.3.1).
+const NOT_KEPT: &[(&str, &str)] =
+    &[("cache-control", "no-store"), ("pragma", "no-cache"), ("referrer-policy", "no-referrer")];
 
 impl Reply {
     /// The status code.
@@ -175,6 +181,27 @@ impl Reply {
         // Serializing plain texts into memory cannot fail.
         let _ = serde_json::to_writer(&mut bytes, body);
         Self { status, common: JSON, headers: Vec::new(), body: bytes }
+    }
+}
+
+/// Sends the browser on: by a 303, or with a page whose form it posts. It may hold a code.
+impl From<&AuthorizationResponse> for Reply {
+    fn from(response: &AuthorizationResponse) -> Self {
+        match response.mode() {
+            ResponseMode::Query => {
+                let location = response.location().to_owned();
+                Self { common: NOT_KEPT, ..Self::empty(303) }.with("location", location)
+            }
+            ResponseMode::FormPost => Self {
+                status: 200,
+                common: NOT_KEPT,
+                headers: vec![
+                    ("content-type", "text/html; charset=utf-8".into()),
+                    ("content-security-policy", form_post::policy().into()),
+                ],
+                body: form_post::page(response).into_bytes(),
+            },
+        }
     }
 }
 

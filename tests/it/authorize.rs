@@ -280,7 +280,7 @@ fn ae_10_all_other_failures_are_returned_by_redirect() {
         ("response_type", None, "invalid_request"),
         ("response_type", Some("token"), "unsupported_response_type"),
         ("response_mode", Some("fragment"), "invalid_request"),
-        ("response_mode", Some("form_post"), "invalid_request"),
+        ("response_mode", Some("form_post.jwt"), "invalid_request"),
         ("code_challenge", None, "invalid_request"),
         ("code_challenge", Some("short"), "invalid_request"),
         ("code_challenge_method", Some("S512"), "invalid_request"),

@@ -9,6 +9,7 @@
     reason = "a test that fails may panic"
 )]
 
+mod administration;
 mod answers;
 mod authorization_code;
 mod authorize;
@@ -21,6 +22,7 @@ mod cors_and_proxies;
 mod demo;
 mod extension_grant;
 mod faults;
+mod form_post;
 mod hostile_input;
 mod http_and_forms;
 mod http_router;

@@ -16,7 +16,7 @@ use crate::scope::Scope;
 use crate::server::Core;
 
 use super::super::scope;
-use super::response::{AuthorizationRefused, ReplyTo};
+use super::response::{AuthorizationRefused, ReplyTo, ResponseMode};
 use super::unauthorized;
 
 /// An authorization request (RFC 6749 §4.1.1).
@@ -69,6 +69,7 @@ pub(super) struct Validated {
     pub(super) scope: Scope,
     pub(super) state: Option<String>,
     pub(super) challenge: Option<CodeChallenge>,
+    pub(super) mode: ResponseMode,
 }
 
 /// RFC 6749 §4.1.1 sets no bound on `state`; a longer one is refused, never cut.
@@ -95,7 +96,10 @@ pub(super) async fn validate(
     let redirect_uri = redirect_uri(core, &client, sent).map_err(|reason| page(reason.into()))?;
     let state = parameters.get(Parameter::State).filter(|state| state.len() <= LONGEST_STATE);
     let state = state.filter(|_| !parameters.is_repeated(Parameter::State));
-    let reply_to = ReplyTo::new(core, &redirect_uri, state);
+    let mode = parameters.get(Parameter::ResponseMode).map(ResponseMode::parse);
+    // An error about the mode itself goes the usual way.
+    let mode = mode.flatten().unwrap_or_default();
+    let reply_to = ReplyTo::new(core, &redirect_uri, state, mode);
     let (scope, challenge) =
         check_rest(core, &client, parameters).map_err(|error| reply_to.refused(error))?;
     Ok(Validated {
@@ -105,6 +109,7 @@ pub(super) async fn validate(
         redirect_uri,
         scope,
         challenge,
+        mode,
     })
 }
 
@@ -150,7 +155,7 @@ fn check_rest(
     if parameters.require(Parameter::ResponseType)? != "code" {
         return Err(Error::UnsupportedResponseType);
     }
-    if parameters.get(Parameter::ResponseMode).is_some_and(|mode| mode != "query") {
+    if parameters.get(Parameter::ResponseMode).is_some_and(|mode| ResponseMode::parse(mode).is_none()) {
         return Err(Error::malformed(Parameter::ResponseMode));
     }
     if !client.may_use(&GrantTypeName::AUTHORIZATION_CODE) {

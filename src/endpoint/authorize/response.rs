@@ -9,18 +9,54 @@ use crate::id::GrantId;
 use crate::redirect_uri::RedirectUri;
 use crate::server::Core;
 
-/// An answer to an authorization request, to be sent by redirecting the browser (303) to
-/// [`location`](Self::location).
+/// How the answer gets to the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResponseMode {
+    /// In the query of the redirect URI, by redirecting the browser.
+    #[default]
+    Query,
+    /// In a form that the browser posts to the redirect URI.
+    FormPost,
+}
+
+impl ResponseMode {
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "query" => Some(Self::Query),
+            "form_post" => Some(Self::FormPost),
+            _ => None,
+        }
+    }
+}
+
+/// An answer to an authorization request. [`http::Reply`](crate::http::Reply) has a conversion
+/// from it that does what the mode says.
 pub struct AuthorizationResponse {
     location: Zeroizing<String>,
+    form: Vec<(&'static str, Zeroizing<String>)>,
+    mode: ResponseMode,
     pub(super) grant: Option<GrantId>,
 }
 
 impl AuthorizationResponse {
-    /// Where to redirect the browser. It may contain a code: do not log it.
+    /// Where to redirect the browser, by a 303, or in the mode [`ResponseMode::FormPost`] where it
+    /// has to post [`form`](Self::form). It may contain a code: do not log it.
     #[must_use]
     pub fn location(&self) -> &str {
         &self.location
+    }
+
+    /// How the answer is to get to the client.
+    #[must_use]
+    pub fn mode(&self) -> ResponseMode {
+        self.mode
+    }
+
+    /// The fields to post, none unless the mode is [`ResponseMode::FormPost`]. They come from the
+    /// client and may hold a code: escape them in HTML, and do not log them.
+    pub fn form(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.form.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
     /// The grant that was made; `None` if nothing was allowed.
@@ -77,11 +113,17 @@ pub(super) struct ReplyTo<'a> {
     issuer: &'a str,
     redirect_uri: &'a str,
     state: Option<&'a str>,
+    mode: ResponseMode,
 }
 
 impl<'a> ReplyTo<'a> {
-    pub(super) fn new(core: &'a Core, redirect_uri: &'a str, state: Option<&'a str>) -> Self {
-        Self { issuer: &core.issuer, redirect_uri, state }
+    pub(super) fn new(
+        core: &'a Core,
+        redirect_uri: &'a str,
+        state: Option<&'a str>,
+        mode: ResponseMode,
+    ) -> Self {
+        Self { issuer: &core.issuer, redirect_uri, state, mode }
     }
 
     pub(super) fn code(&self, grant: GrantId, code: &str) -> AuthorizationResponse {
@@ -104,10 +146,16 @@ impl<'a> ReplyTo<'a> {
 
     /// `iss` is in each response, so that a client of several servers can tell them apart
     /// (RFC 9207 §2); `state` in each whose request had one.
-    fn with(&self, own: &[(&str, &str)], grant: Option<GrantId>) -> AuthorizationResponse {
+    fn with(&self, own: &[(&'static str, &str)], grant: Option<GrantId>) -> AuthorizationResponse {
         let state = self.state.map(|state| ("state", state));
         let parameters: Vec<_> = own.iter().copied().chain(state).chain([("iss", self.issuer)]).collect();
-        let location = Zeroizing::new(RedirectUri::with_query(self.redirect_uri, &parameters));
-        AuthorizationResponse { location, grant }
+        let (location, form) = match self.mode {
+            ResponseMode::Query => (RedirectUri::with_query(self.redirect_uri, &parameters), Vec::new()),
+            ResponseMode::FormPost => {
+                let field = |(name, value): (&'static str, &str)| (name, Zeroizing::new(value.to_owned()));
+                (self.redirect_uri.to_owned(), parameters.into_iter().map(field).collect())
+            }
+        };
+        AuthorizationResponse { location: Zeroizing::new(location), form, mode: self.mode, grant }
     }
 }
