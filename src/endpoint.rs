@@ -4,6 +4,7 @@ mod alive;
 mod authenticate;
 pub(crate) mod authorize;
 pub(crate) mod introspect;
+pub(crate) mod login;
 pub(crate) mod manage;
 pub(crate) mod revoke;
 mod scope;

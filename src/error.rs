@@ -5,7 +5,9 @@ mod wire;
 
 use crate::entropy::EntropyError;
 use crate::id::{ClientId, GrantTypeName};
+use crate::limiter::TooManyAttempts;
 use crate::parameter::Parameter;
+use crate::password::VerifierError;
 use crate::scope::Scope;
 
 pub use store::{StoreError, StoreErrorKind};
@@ -203,6 +205,15 @@ pub enum GrantFailure {
     /// The user is disabled.
     #[error("its user is disabled")]
     UserDisabled,
+    /// Nobody logs in with that username.
+    #[error("there is no user with that username")]
+    UnknownUsername,
+    /// The password is not the user's, or the user has none.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// The password is right, and the user is disabled.
+    #[error("the user is disabled")]
+    LoginDisabled,
     /// The code is older than codes get.
     #[error("the code has expired")]
     CodeExpired,
@@ -289,6 +300,15 @@ pub enum Unavailable {
     /// Too many requests change the same grant at once.
     #[error("too many requests for the same grant")]
     Contention,
+    /// Too many passwords are being checked.
+    #[error("too many passwords are being checked")]
+    Passwords,
+    /// A password or secret was guessed at too often.
+    #[error("a password or secret was guessed at too often")]
+    Attempts {
+        /// When to try again, in seconds.
+        retry_after: u32,
+    },
 }
 
 /// What is broken on this side.
@@ -301,6 +321,12 @@ pub enum ServerFailure {
     /// The source of randomness failed.
     #[error(transparent)]
     Entropy(EntropyError),
+    /// A password could not be checked.
+    #[error(transparent)]
+    Password(VerifierError),
+    /// There is nobody to check passwords, or no user store to ask for users.
+    #[error("the server has no password verifier or no user store")]
+    NoVerifier,
     /// A new grant's id is taken: the source of randomness repeats itself.
     #[error("a new grant id is taken")]
     IdTaken,
@@ -368,6 +394,22 @@ impl From<StoreError> for Error {
             StoreErrorKind::Unavailable => Unavailable::Store(error).into(),
             StoreErrorKind::Other => ServerFailure::Store(error).into(),
         }
+    }
+}
+
+impl From<VerifierError> for Error {
+    fn from(error: VerifierError) -> Self {
+        match error {
+            VerifierError::Busy => Unavailable::Passwords.into(),
+            failed => ServerFailure::Password(failed).into(),
+        }
+    }
+}
+
+impl From<TooManyAttempts> for Error {
+    fn from(too_many: TooManyAttempts) -> Self {
+        let seconds = too_many.retry_after.as_millis().div_ceil(1000).clamp(1, 86_400);
+        Unavailable::Attempts { retry_after: u32::try_from(seconds).unwrap_or(86_400) }.into()
     }
 }
 

@@ -29,6 +29,21 @@ pub enum Event<'a> {
         /// Why.
         error: &'a Error,
     },
+    /// A login of a person was refused, which the host had asked for with
+    /// [`log_in`](crate::AuthorizationServer::log_in).
+    #[non_exhaustive]
+    LoginRefused {
+        /// Why.
+        error: &'a Error,
+    },
+    /// A password was right, and its hash weaker than new ones are: it was hashed anew.
+    #[non_exhaustive]
+    PasswordRehashed {
+        /// Whose it is.
+        subject: &'a Subject,
+        /// False if the user could not be written.
+        written: bool,
+    },
     /// A resource owner approved, and a code was issued.
     #[non_exhaustive]
     Authorized {
@@ -160,6 +175,10 @@ impl EventSink for TracingEvents {
                 target: "grantor", %grant_type, %client, %grant, %scope, "token issued"
             ),
             Event::TokenRefused { client, error } => trace_refusal(*client, error, "token refused"),
+            Event::LoginRefused { error } => trace_refusal(None, error, "login refused"),
+            Event::PasswordRehashed { subject, written } => tracing::info!(
+                target: "grantor", %subject, written, "password rehashed"
+            ),
             Event::Authorized { client, subject, grant, scope } => tracing::debug!(
                 target: "grantor", %client, %subject, %grant, %scope, "authorized"
             ),

@@ -6,32 +6,42 @@
 
 mod authorization_code;
 mod client_credentials;
+mod password;
 mod refresh_token;
 
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::client::Client;
 use crate::clock::Timestamp;
+use crate::endpoint::login;
 use crate::error::{Error, GrantFailure, RequestFailure};
 use crate::grant::{Grant, Issued};
 use crate::id::{GrantTypeName, Subject};
 use crate::parameter::Parameter;
 use crate::parameters::Parameters;
 use crate::scope::Scope;
-use crate::token::{Presented, TokenFormat};
+use crate::server::Core;
+use crate::token::Presented;
+use crate::user::User;
 
 pub use authorization_code::AuthorizationCodeGrant;
 pub(crate) use authorization_code::Exchange;
 pub use client_credentials::ClientCredentialsGrant;
+pub use password::PasswordGrant;
 pub use refresh_token::RefreshTokenGrant;
 pub(crate) use refresh_token::Refreshing;
 
 /// One grant type of the token endpoint.
 ///
 /// The built-in ones use nothing that is not here.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a grant type",
+    note = "implement `GrantType`: the value of `grant_type`, and what a request is allowed"
+)]
 pub trait GrantType: Send + Sync + 'static {
     /// The value of `grant_type` that selects it.
     fn name(&self) -> GrantTypeName;
@@ -47,20 +57,22 @@ pub trait GrantType: Send + Sync + 'static {
 
 /// A token request whose client has been authenticated.
 pub struct Authenticated<'a> {
+    core: &'a Core,
     client: &'a Client,
     parameters: &'a Parameters<'a>,
-    format: &'a TokenFormat,
+    peer: Option<IpAddr>,
     now: Timestamp,
 }
 
 impl<'a> Authenticated<'a> {
     pub(crate) fn new(
+        core: &'a Core,
         client: &'a Client,
         parameters: &'a Parameters<'a>,
-        format: &'a TokenFormat,
+        peer: Option<IpAddr>,
         now: Timestamp,
     ) -> Self {
-        Self { client, parameters, format, now }
+        Self { core, client, parameters, peer, now }
     }
 
     /// The client that sent the request.
@@ -73,6 +85,24 @@ impl<'a> Authenticated<'a> {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Where the request came from, if the host says so.
+    #[must_use]
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    /// The user with this name and password, as the server's user store and password verifier
+    /// have it; the server's attempt limiter is asked before.
+    ///
+    /// # Errors
+    /// [`Error::InvalidGrant`] when there is no such user, the password is wrong or the user is
+    /// disabled, which the client cannot tell apart; [`Error::Unavailable`] when there were too many
+    /// attempts, or too many passwords are being checked; or when the server has no user store
+    /// or no verifier.
+    pub async fn log_in(&self, username: &str, password: &str) -> Result<Arc<User>, Error> {
+        login::log_in(self.core, username, password, self.peer, self.now).await
     }
 
     /// The value of a parameter that a specification defines; `None` if it is absent or
@@ -111,7 +141,7 @@ impl<'a> Authenticated<'a> {
     /// Reads a code or token that is to be looked up.
     fn presented(&self, parameter: Parameter) -> Result<Presented, Error> {
         let text = self.required(parameter)?;
-        self.format.read(text).ok_or(GrantFailure::Malformed.into())
+        self.core.format.read(text).ok_or(GrantFailure::Malformed.into())
     }
 }
 

@@ -171,6 +171,8 @@ pub struct GrantTypeName(Cow<'static, str>);
 impl GrantTypeName {
     /// `authorization_code` (RFC 6749 §4.1).
     pub const AUTHORIZATION_CODE: Self = Self(Cow::Borrowed("authorization_code"));
+    /// `password` (RFC 6749 §4.3).
+    pub const PASSWORD: Self = Self(Cow::Borrowed("password"));
     /// `client_credentials` (RFC 6749 §4.4).
     pub const CLIENT_CREDENTIALS: Self = Self(Cow::Borrowed("client_credentials"));
     /// `refresh_token` (RFC 6749 §6).
@@ -194,7 +196,7 @@ impl GrantTypeName {
 
     /// Without memory of its own if it is one of the names above.
     pub(crate) fn known(self) -> Self {
-        let known = [Self::AUTHORIZATION_CODE, Self::CLIENT_CREDENTIALS, Self::REFRESH_TOKEN];
+        let known = [Self::AUTHORIZATION_CODE, Self::CLIENT_CREDENTIALS, Self::PASSWORD, Self::REFRESH_TOKEN];
         known.into_iter().find(|known| *known == self).unwrap_or(self)
     }
 

@@ -3,6 +3,7 @@
 mod builder;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::clock::{Clock, Timestamp};
@@ -10,21 +11,26 @@ use crate::endpoint::{
     AuthorizationRefused, AuthorizationRequest, AuthorizationResponse, ConsentDecision, ConsentRequest,
     Introspection, TokenQuery, TokenRequest, TokenResponse,
 };
-use crate::endpoint::{authorize, introspect, manage, revoke, token};
+use crate::endpoint::{authorize, introspect, login, manage, revoke, token};
 use crate::entropy::{Entropy, Seed};
 use crate::error::Error;
 use crate::event::{Event, EventSink};
 use crate::grant_type::GrantTypes;
 use crate::id::{ClientId, GrantId, GrantTypeName, Subject};
+use crate::limiter::DynAttemptLimiter;
+use crate::password::DynPasswordVerifier;
 use crate::scope::ScopeDefinition;
+use crate::secret::Password;
 use crate::server_key::Subkeys;
 use crate::settings::Settings;
 use crate::store::{
-    ClientRegistry, DynClientStore, DynTokenStore, DynUserStore, GrantQuery, Page, UserRegistry,
+    ClientRegistry, DynClientStore, DynTokenStore, DynUserRegistry, DynUserStore, GrantQuery, Page,
+    UserRegistry,
 };
 use crate::token::TokenFormat;
+use crate::user::User;
 
-pub use builder::{Builder, InvalidServer};
+pub use builder::{Builder, DangerousBuilder, InvalidServer};
 
 /// An OAuth 2.0 authorization server (RFC 6749 §1.1).
 ///
@@ -67,6 +73,9 @@ pub(crate) struct Core {
     pub(crate) format: TokenFormat,
     pub(crate) ticket_keys: Subkeys,
     pub(crate) retry_keys: Subkeys,
+    pub(crate) verifier: Option<Box<dyn DynPasswordVerifier>>,
+    pub(crate) user_registry: Option<Box<dyn DynUserRegistry>>,
+    pub(crate) limiter: Box<dyn DynAttemptLimiter>,
     clock: Box<dyn Clock>,
     entropy: Box<dyn Entropy>,
     events: Box<dyn EventSink>,
@@ -139,6 +148,28 @@ impl AuthorizationServer {
     ) -> Result<AuthorizationResponse, AuthorizationRefused> {
         let consent = authorize::Consent { ticket, session_binding, subject, auth_time, decision };
         authorize::decide(&self.0, consent).await
+    }
+
+    /// The user with this name and password, for the host's own login form: by the same user
+    /// store, password verifier and attempt limiter as the password grant. `peer` is where the
+    /// request came from.
+    ///
+    /// # Errors
+    /// [`Error::InvalidGrant`] when there is no such user, the password is wrong or the user is
+    /// disabled, which whoever logs in must not be able to tell apart; [`Error::Unavailable`] when
+    /// there were too many attempts, or too many passwords are being checked; or when the server has
+    /// no user store or no verifier.
+    pub async fn log_in(
+        &self,
+        username: &str,
+        password: &Password,
+        peer: Option<IpAddr>,
+    ) -> Result<Arc<User>, Error> {
+        let outcome = login::log_in(&self.0, username, password.expose(), peer, self.0.now()).await;
+        if let Err(error) = &outcome {
+            self.0.report(&Event::LoginRefused { error });
+        }
+        outcome
     }
 
     /// What `token`, an access or a refresh token, stands for at this time (RFC 7662). The

@@ -25,7 +25,7 @@ use crate::user::User;
 
 pub use crate::error::{StoreError, StoreErrorKind};
 pub use cached::Cached;
-pub(crate) use erased::{DynClientStore, DynTokenStore, DynUserStore};
+pub(crate) use erased::{DynClientStore, DynTokenStore, DynUserRegistry, DynUserStore};
 #[cfg(feature = "memory")]
 pub use memory::{InvalidMemoryBound, MemoryTokenStore, MemoryTokenStoreBuilder};
 #[cfg(feature = "memory")]

@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::id::Subject;
+use crate::password::PasswordHash;
 use crate::scope::Scope;
 
 /// A resource owner.
@@ -20,6 +21,20 @@ pub struct User {
     enabled: bool,
     valid_after: Timestamp,
     scopes: Option<Scope>,
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    password: Option<UserPassword>,
+}
+
+/// Where the password of a user is. Exhaustive: whoever checks it has to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum UserPassword {
+    /// Its hash is here.
+    Phc(PasswordHash),
+    /// It is kept elsewhere, such as in a directory:
+    /// [`PasswordVerifier::verify_elsewhere`](crate::password::PasswordVerifier::verify_elsewhere).
+    External,
 }
 
 impl User {
@@ -32,7 +47,15 @@ impl User {
             enabled: true,
             valid_after: Timestamp::EPOCH,
             scopes: None,
+            password: None,
         }
+    }
+
+    /// Says where the password is. Without one, the user cannot log in with a password.
+    #[must_use]
+    pub fn password(mut self, password: UserPassword) -> Self {
+        self.password = Some(password);
+        self
     }
 
     /// Limits what this user may grant.
@@ -79,6 +102,12 @@ impl User {
     #[must_use]
     pub fn is_valid_after(&self) -> Timestamp {
         self.valid_after
+    }
+
+    /// Where the password is, if there is one.
+    #[must_use]
+    pub fn has_password(&self) -> Option<&UserPassword> {
+        self.password.as_ref()
     }
 
     /// What this user may grant; `None`: everything.

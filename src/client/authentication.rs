@@ -3,6 +3,7 @@
 
 use crate::clock::Timestamp;
 use crate::error::{ClientFailure, Error, RequestFailure};
+use crate::password::PasswordHash;
 use crate::token::Digest;
 
 use super::{AuthMethod, Client, HashedSecret};
@@ -90,9 +91,24 @@ impl Client {
             None => Err(ClientFailure::WrongSecret(id())),
             Some(_) if !self.auth_methods.contains(&method) => Err(ClientFailure::MethodNotAllowed(id())),
             Some(own) if !own.is_live(now) => Err(ClientFailure::ExpiredSecret(id())),
-            Some(_) if !self.enabled => Err(ClientFailure::Disabled(id())),
-            Some(_) => Ok(()),
+            Some(_) => self.check_use(method),
         }
+    }
+
+    /// The secrets that people chose, those that have expired left out.
+    pub(crate) fn chosen_secrets(&self, now: Timestamp) -> impl Iterator<Item = &PasswordHash> {
+        self.secrets.iter().filter(move |secret| secret.is_live(now)).filter_map(HashedSecret::as_phc)
+    }
+
+    /// Its secret was right: may it use the method, and is it enabled?
+    pub(crate) fn check_use(&self, method: AuthMethod) -> Result<(), ClientFailure> {
+        if !self.auth_methods.contains(&method) {
+            return Err(ClientFailure::MethodNotAllowed(self.id.clone()));
+        }
+        if !self.enabled {
+            return Err(ClientFailure::Disabled(self.id.clone()));
+        }
+        Ok(())
     }
 
     /// May the client just name itself?

@@ -4,17 +4,25 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::entropy::{Entropy, EntropyError, Seed, SeedLabel};
+use crate::password::PasswordHash;
 use crate::secret::ClientSecret;
 use crate::token::Digest;
 
-/// What is kept of a client secret: its SHA-256, and when it expires.
+/// What is kept of a client secret: its hash, and when it expires.
 ///
 /// A fast digest is enough for a secret that cannot be guessed, such as the ones of
-/// [`Client::generate_secret`](super::Client::generate_secret).
+/// [`Client::generate_secret`](super::Client::generate_secret). One that a person chose is hashed
+/// like a password, and costs as much at each request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HashedSecret {
-    digest: Digest,
+    hash: Hash,
     expires_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Hash {
+    Sha256(Digest),
+    Phc(PasswordHash),
 }
 
 impl HashedSecret {
@@ -22,7 +30,15 @@ impl HashedSecret {
     /// reads the store can try out shorter ones.
     #[must_use]
     pub fn sha256(secret: &ClientSecret) -> Self {
-        Self { digest: Digest::of(secret.expose().as_bytes()), expires_at: None }
+        Self { hash: Hash::Sha256(Digest::of(secret.expose().as_bytes())), expires_at: None }
+    }
+
+    /// The hash of a secret that a person chose, made with
+    /// [`HashPool::hash_password`](crate::password). A server with such clients needs a password
+    /// verifier.
+    #[must_use]
+    pub fn chosen(hash: PasswordHash) -> Self {
+        Self { hash: Hash::Phc(hash), expires_at: None }
     }
 
     /// The secret is not accepted from `moment` on.
@@ -41,17 +57,29 @@ impl HashedSecret {
     /// What [`as_sha256`](Self::as_sha256) gave, read back from a store.
     #[must_use]
     pub fn from_sha256(digest: [u8; 32]) -> Self {
-        Self { digest: Digest::from_bytes(digest), expires_at: None }
+        Self { hash: Hash::Sha256(Digest::from_bytes(digest)), expires_at: None }
     }
 
-    /// The SHA-256 of the secret, to be kept in a store.
+    /// The SHA-256 of the secret, to be kept in a store; `None` if a person chose it.
     #[must_use]
-    pub fn as_sha256(&self) -> &[u8; 32] {
-        self.digest.as_bytes()
+    pub fn as_sha256(&self) -> Option<&[u8; 32]> {
+        match &self.hash {
+            Hash::Sha256(digest) => Some(digest.as_bytes()),
+            Hash::Phc(_) => None,
+        }
+    }
+
+    /// The hash of a secret that a person chose, to be kept in a store.
+    #[must_use]
+    pub fn as_phc(&self) -> Option<&PasswordHash> {
+        match &self.hash {
+            Hash::Sha256(_) => None,
+            Hash::Phc(hash) => Some(hash),
+        }
     }
 
     pub(crate) fn matches(&self, presented: &Digest) -> bool {
-        self.digest == *presented
+        matches!(&self.hash, Hash::Sha256(digest) if digest == presented)
     }
 
     pub(crate) fn is_live(&self, now: Timestamp) -> bool {

@@ -42,7 +42,10 @@ struct Stored {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredSecret {
-    sha256: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    phc: Option<String>,
     expires_at: Option<Timestamp>,
 }
 
@@ -57,7 +60,8 @@ enum StoredLifetime {
 impl Serialize for Client {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let secrets = self.secrets.iter().map(|secret| StoredSecret {
-            sha256: URL_SAFE_NO_PAD.encode(secret.as_sha256()),
+            sha256: secret.as_sha256().map(|digest| URL_SAFE_NO_PAD.encode(digest)),
+            phc: secret.as_phc().map(|hash| hash.as_str().to_owned()),
             expires_at: secret.expiry(),
         });
         let access_token_lifetime = match self.access_token_lifetime.map(Lifetime::duration) {
@@ -135,9 +139,17 @@ impl Stored {
 
 impl StoredSecret {
     fn read(&self) -> Result<HashedSecret, &'static str> {
-        let bytes =
-            URL_SAFE_NO_PAD.decode(&self.sha256).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        let secret = HashedSecret::from_sha256(bytes.ok_or("sha256 is not 43 characters of base64url")?);
+        let secret = match (&self.sha256, &self.phc) {
+            (Some(digest), None) => {
+                let bytes = URL_SAFE_NO_PAD.decode(digest).ok();
+                let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+                HashedSecret::from_sha256(bytes.ok_or("sha256 is not 43 characters of base64url")?)
+            }
+            (None, Some(phc)) => {
+                HashedSecret::chosen(phc.parse().map_err(|_| "phc is not a hash that is accepted")?)
+            }
+            _ => return Err("a secret has sha256 or phc"),
+        };
         Ok(self.expires_at.into_iter().fold(secret, HashedSecret::expires_at))
     }
 }

@@ -140,7 +140,7 @@ async fn answer_to(
 ) -> Result<Introspection, Error> {
     let parameters = &query.parameters;
     parameters.refuse_repetition()?;
-    let client = authenticate::client(core, query.header, parameters, core.now()).await?;
+    let client = authenticate::client(core, query.header, parameters, query.peer, core.now()).await?;
     let client: &Client = caller.insert(client);
     // Who only names itself could try tokens out (RFC 7662 §4).
     if client.is_public() {

@@ -33,7 +33,7 @@ async fn answer_to(
 ) -> Result<(), Error> {
     let parameters = &query.parameters;
     parameters.refuse_repetition()?;
-    let client = authenticate::client(core, query.header, parameters, core.now()).await?;
+    let client = authenticate::client(core, query.header, parameters, query.peer, core.now()).await?;
     let client: &Client = caller.insert(client);
     revoke(core, parameters.require(Parameter::Token)?, Some(client.id())).await.map(drop)
 }

@@ -24,10 +24,17 @@ pub(super) fn resolve(
         None if core.settings.require_scope || client.default_scopes().is_empty() => {
             return Err(ScopeFailure::Required.into());
         }
-        None => client.default_scopes().clone(),
+        None => default_within(client, most),
     };
     let allowed = most.map_or_else(|| client.scopes().clone(), |most| client.scopes().intersection(most));
     grant(asked, allowed, core.settings.scope_policy)
+}
+
+/// Who asks for nothing in particular gets of the default what may be had.
+fn default_within(client: &Client, most: Option<&Scope>) -> Scope {
+    let default = client.default_scopes();
+    let within = most.map(|most| default.intersection(most)).filter(|within| !within.is_empty());
+    within.unwrap_or_else(|| default.clone())
 }
 
 fn grant(asked: Scope, allowed: Scope, policy: ScopePolicy) -> Result<Scope, Error> {

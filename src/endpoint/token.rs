@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::client::Client;
@@ -10,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ScopeFailure};
 use crate::event::Event;
 use crate::grant::{Allowed, Grant, Issued, IssuedRefresh, Redemption, RefreshRequest};
-use crate::grant_type::{Approved, Authenticated, DynGrantType, Exchange, Refreshing};
+use crate::grant_type::{Approval, Approved, Authenticated, DynGrantType, Exchange, Refreshing};
 use crate::id::{GrantId, GrantTypeName};
 use crate::parameter::Parameter;
 use crate::parameters::Parameters;
@@ -36,6 +37,7 @@ use super::{authenticate, scope, settle};
 pub struct TokenRequest<'a> {
     header: HeaderCredentials<'a>,
     parameters: Parameters<'a>,
+    peer: Option<IpAddr>,
 }
 
 impl<'a> TokenRequest<'a> {
@@ -43,11 +45,17 @@ impl<'a> TokenRequest<'a> {
     pub fn new(grant_type: impl Into<Cow<'a, str>>) -> Self {
         let mut parameters = Parameters::default();
         parameters.set(Parameter::GrantType, grant_type.into());
-        Self { header: HeaderCredentials::Absent, parameters }
+        Self { header: HeaderCredentials::Absent, parameters, peer: None }
     }
 
     pub(crate) fn from_parts(header: HeaderCredentials<'a>, parameters: Parameters<'a>) -> Self {
-        Self { header, parameters }
+        Self { header, parameters, peer: None }
+    }
+
+    /// From this address, for the [`AttemptLimiter`](crate::limiter::AttemptLimiter).
+    pub fn peer(mut self, peer: Option<IpAddr>) -> Self {
+        self.peer = peer;
+        self
     }
 
     /// With the client's credentials as in HTTP Basic, already decoded.
@@ -142,10 +150,12 @@ async fn answer(
     let parameters = &request.parameters;
     parameters.refuse_repetition()?;
     let name = parameters.require(Parameter::GrantType)?;
-    let client = authenticate::client(core, request.header, parameters, now).await?;
+    let client = authenticate::client(core, request.header, parameters, request.peer, now).await?;
     let client: &Client = authenticated.insert(client);
     let (grant_type, handler) = select(core, name, client)?;
-    let issued = issue(core, handler, grant_type, client, parameters, now).await?;
+    let approval = Authenticated::new(core, client, parameters, request.peer, now);
+    let approval = handler.approve(&approval).await?;
+    let issued = issue(core, approval, grant_type, client, parameters, now).await?;
     core.report(&Event::TokenIssued {
         grant_type,
         client: client.id(),
@@ -173,14 +183,13 @@ fn select<'c>(
 
 async fn issue(
     core: &Core,
-    handler: &dyn DynGrantType,
+    approval: Approval,
     grant_type: &GrantTypeName,
     client: &Client,
     parameters: &Parameters<'_>,
     now: Timestamp,
 ) -> Result<Issued, Error> {
-    let request = Authenticated::new(client, parameters, &core.format, now);
-    match handler.approve(&request).await?.0 {
+    match approval.0 {
         Approved::Code(code) => exchange(core, client, &code, parameters, now).await,
         Approved::RefreshToken(token) => refresh(core, client, &token, parameters, now).await,
         Approved::New { subject, auth_time, most, refreshable } => {

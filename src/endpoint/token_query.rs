@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::client::authentication::{Credentials, HeaderCredentials};
 use crate::parameter::Parameter;
@@ -21,6 +22,7 @@ use crate::parameters::Parameters;
 pub struct TokenQuery<'a> {
     pub(super) header: HeaderCredentials<'a>,
     pub(super) parameters: Parameters<'a>,
+    pub(super) peer: Option<IpAddr>,
 }
 
 impl<'a> TokenQuery<'a> {
@@ -28,11 +30,17 @@ impl<'a> TokenQuery<'a> {
     pub fn new(token: impl Into<Cow<'a, str>>) -> Self {
         let mut parameters = Parameters::default();
         parameters.set(Parameter::Token, token.into());
-        Self { header: HeaderCredentials::Absent, parameters }
+        Self { header: HeaderCredentials::Absent, parameters, peer: None }
     }
 
     pub(crate) fn from_parts(header: HeaderCredentials<'a>, parameters: Parameters<'a>) -> Self {
-        Self { header, parameters }
+        Self { header, parameters, peer: None }
+    }
+
+    /// From this address, for the [`AttemptLimiter`](crate::limiter::AttemptLimiter).
+    pub fn peer(mut self, peer: Option<IpAddr>) -> Self {
+        self.peer = peer;
+        self
     }
 
     /// With the client's credentials as in HTTP Basic, already decoded.

@@ -54,13 +54,23 @@ impl Error {
                 Wire::new(400, "unsupported_response_type", "The response type is not supported.")
             }
             Self::Unavailable {
-                reason: Unavailable::Store(_) | Unavailable::Full | Unavailable::Contention,
+                reason:
+                    Unavailable::Store(_) | Unavailable::Full | Unavailable::Contention | Unavailable::Passwords,
             } => Wire {
                 retry_after: Some(RETRY_AFTER),
                 ..Wire::new(503, "temporarily_unavailable", "The server is busy; please try again.")
             },
+            Self::Unavailable { reason: Unavailable::Attempts { retry_after } } => Wire {
+                retry_after: Some(*retry_after),
+                ..Wire::new(429, "temporarily_unavailable", "There were too many attempts; please wait.")
+            },
             Self::Server {
-                source: ServerFailure::Store(_) | ServerFailure::Entropy(_) | ServerFailure::IdTaken,
+                source:
+                    ServerFailure::Store(_)
+                    | ServerFailure::Entropy(_)
+                    | ServerFailure::IdTaken
+                    | ServerFailure::Password(_)
+                    | ServerFailure::NoVerifier,
             } => Wire::new(500, "server_error", "The server could not answer the request."),
         }
     }
@@ -124,6 +134,9 @@ const fn grant_description(reason: GrantFailure) -> &'static str {
         GrantFailure::RedirectUriMismatch => "redirect_uri differs from the authorization request.",
         GrantFailure::VerifierMissing => "code_verifier is required with this code.",
         GrantFailure::VerifierMismatch => "code_verifier does not match the code_challenge.",
+        GrantFailure::UnknownUsername | GrantFailure::WrongPassword | GrantFailure::LoginDisabled => {
+            "The username or the password is wrong."
+        }
         GrantFailure::Malformed
         | GrantFailure::Unknown
         | GrantFailure::Foreign

@@ -32,15 +32,17 @@ pub(super) enum Header {
     Origin,
     RequestMethod,
     ForwardedProto,
+    ForwardedFor,
 }
 
 impl Header {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Authorization, "authorization"),
         (Self::ContentType, "content-type"),
         (Self::Origin, "origin"),
         (Self::RequestMethod, "access-control-request-method"),
         (Self::ForwardedProto, "x-forwarded-proto"),
+        (Self::ForwardedFor, "x-forwarded-for"),
     ];
 
     fn named(name: &str) -> Option<Self> {

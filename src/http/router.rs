@@ -137,7 +137,7 @@ impl Router {
             return reply;
         }
         let outcome = match self.admit(request, post_only) {
-            Ok(()) => machine.answer(server, request).await,
+            Ok(()) => machine.answer(server, request, options.peer(request)).await,
             Err(error) => {
                 machine.report(server, &error);
                 Err(error)
@@ -218,11 +218,16 @@ enum Machine {
 }
 
 impl Machine {
-    async fn answer(self, server: &AuthorizationServer, request: &Request<'_>) -> Result<Reply, Error> {
+    async fn answer(
+        self,
+        server: &AuthorizationServer,
+        request: &Request<'_>,
+        peer: Option<IpAddr>,
+    ) -> Result<Reply, Error> {
         match self {
-            Self::Token(served) => token::token(server, request, served).await,
-            Self::Introspect => token_query::introspect(server, request).await,
-            Self::Revoke => token_query::revoke(server, request).await,
+            Self::Token(served) => token::token(server, request, peer, served).await,
+            Self::Introspect => token_query::introspect(server, request, peer).await,
+            Self::Revoke => token_query::revoke(server, request, peer).await,
         }
     }
 
@@ -251,9 +256,28 @@ fn legacy_endpoint(service: &str) -> Option<Machine> {
 }
 
 impl Options {
+    fn is_trusted(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.contains(&address.to_canonical())
+    }
+
+    /// Who sent the request: what the last proxy that is trusted says, or who is connected.
+    fn peer(&self, request: &Request<'_>) -> Option<IpAddr> {
+        let mut peer = request.peer?;
+        let forwarded = request.last(Header::ForwardedFor).and_then(|value| std::str::from_utf8(value).ok());
+        // Each proxy appends who it was called by.
+        for hop in forwarded.unwrap_or_default().rsplit(',') {
+            if !self.is_trusted(peer) {
+                break;
+            }
+            let Ok(before) = hop.trim().parse() else { break };
+            peer = before;
+        }
+        Some(peer)
+    }
+
     /// A trusted proxy is believed about the connection it took; anyone else is not.
     fn is_secure(&self, request: &Request<'_>) -> bool {
-        let trusted = request.peer.is_some_and(|peer| self.trusted_proxies.contains(&peer.to_canonical()));
+        let trusted = request.peer.is_some_and(|peer| self.is_trusted(peer));
         let forwarded = request.last(Header::ForwardedProto).filter(|_| trusted);
         match forwarded {
             // The last element is the one that the proxy itself added.
@@ -341,7 +365,8 @@ impl RouterBuilder {
         self
     }
 
-    /// The addresses of proxies whose `X-Forwarded-Proto` is believed. None unless set.
+    /// The addresses of proxies whose `X-Forwarded-Proto` and `X-Forwarded-For` are believed. None
+    /// unless set.
     pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = IpAddr>) -> Self {
         self.options.trusted_proxies = proxies.into_iter().map(|proxy| proxy.to_canonical()).collect();
         self

@@ -1,5 +1,7 @@
 //! The token endpoint over HTTP (RFC 6749 §3.2).
 
+use std::net::IpAddr;
+
 use crate::endpoint::TokenRequest;
 use crate::error::{Error, RequestFailure};
 use crate::event::Event;
@@ -17,11 +19,12 @@ pub(super) type Served = Option<&'static [&'static str]>;
 pub(super) async fn token(
     server: &AuthorizationServer,
     request: &Request<'_>,
+    peer: Option<IpAddr>,
     served: Served,
 ) -> Result<Reply, Error> {
     let header = parse::authorization(request).inspect_err(|error| report(server, error))?;
     let token_request = read(request, header.as_ref(), served).inspect_err(|error| report(server, error))?;
-    Ok(Reply::token(&server.token(&token_request).await?))
+    Ok(Reply::token(&server.token(&token_request.peer(peer)).await?))
 }
 
 /// What is refused before the server sees it is reported all the same.

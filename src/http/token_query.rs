@@ -1,5 +1,7 @@
 //! Introspection and revocation over HTTP (RFC 7662 §2.1, RFC 7009 §2.1).
 
+use std::net::IpAddr;
+
 use crate::endpoint::TokenQuery;
 use crate::error::Error;
 use crate::event::Event;
@@ -10,11 +12,15 @@ use super::parse;
 use super::reply::Reply;
 use super::request::Request;
 
-pub(super) async fn introspect(server: &AuthorizationServer, request: &Request<'_>) -> Result<Reply, Error> {
+pub(super) async fn introspect(
+    server: &AuthorizationServer,
+    request: &Request<'_>,
+    peer: Option<IpAddr>,
+) -> Result<Reply, Error> {
     let report = |error: &Error| report_introspection(server, error);
     let header = parse::authorization(request).inspect_err(report)?;
     let query = read(request, header.as_ref()).inspect_err(report)?;
-    let told = server.introspection(&query).await?;
+    let told = server.introspection(&query.peer(peer)).await?;
     let username = match told.active().and_then(|token| token.subject()) {
         Some(subject) => server.username(subject).await?,
         None => None,
@@ -22,11 +28,15 @@ pub(super) async fn introspect(server: &AuthorizationServer, request: &Request<'
     Ok(Reply::introspection(&told, server.issuer(), username.as_deref()))
 }
 
-pub(super) async fn revoke(server: &AuthorizationServer, request: &Request<'_>) -> Result<Reply, Error> {
+pub(super) async fn revoke(
+    server: &AuthorizationServer,
+    request: &Request<'_>,
+    peer: Option<IpAddr>,
+) -> Result<Reply, Error> {
     let report = |error: &Error| report_revocation(server, error);
     let header = parse::authorization(request).inspect_err(report)?;
     let query = read(request, header.as_ref()).inspect_err(report)?;
-    server.revocation(&query).await?;
+    server.revocation(&query.peer(peer)).await?;
     Ok(Reply::empty(200).with("cache-control", "no-store"))
 }
 

@@ -6,13 +6,19 @@ use crate::clock::{Clock, SystemClock};
 use crate::entropy::{Entropy, EntropyError, SystemEntropy};
 use crate::event::{Event, EventSink, NoEvents};
 use crate::grant_type::{
-    AuthorizationCodeGrant, ClientCredentialsGrant, GrantType, GrantTypes, RefreshTokenGrant,
+    AuthorizationCodeGrant, ClientCredentialsGrant, GrantType, GrantTypes, PasswordGrant, RefreshTokenGrant,
 };
+use crate::id::GrantTypeName;
+use crate::limiter::{AttemptLimiter, DynAttemptLimiter, MemoryAttemptLimiter};
+use crate::password::{DynPasswordVerifier, PasswordVerifier};
 use crate::redirect_uri::web_host;
 use crate::scope::ScopeDefinition;
 use crate::server_key::ServerKey;
 use crate::settings::{InvalidSetting, Settings};
-use crate::store::{ClientStore, DynClientStore, DynTokenStore, DynUserStore, TokenStore, UserStore};
+use crate::store::{
+    ClientStore, DynClientStore, DynTokenStore, DynUserRegistry, DynUserStore, TokenStore, UserRegistry,
+    UserStore,
+};
 use crate::token::TokenFormat;
 
 use super::{AuthorizationServer, Core};
@@ -27,6 +33,9 @@ pub enum InvalidServer {
     /// A store is missing.
     #[error("{0}: no store is given")]
     NoStore(&'static str),
+    /// There is nobody to check passwords.
+    #[error("password_verifier: the password grant needs one")]
+    NoVerifier,
     /// A setting is out of range.
     #[error(transparent)]
     Setting(#[from] InvalidSetting),
@@ -46,6 +55,9 @@ pub struct Builder {
     settings: Settings,
     scopes: Vec<ScopeDefinition>,
     server_key: Option<ServerKey>,
+    verifier: Option<Box<dyn DynPasswordVerifier>>,
+    user_registry: Option<Box<dyn DynUserRegistry>>,
+    limiter: Box<dyn DynAttemptLimiter>,
     clock: Box<dyn Clock>,
     entropy: Box<dyn Entropy>,
     events: Box<dyn EventSink>,
@@ -66,6 +78,9 @@ impl Builder {
             settings: Settings::default(),
             scopes: Vec::new(),
             server_key: None,
+            verifier: None,
+            user_registry: None,
+            limiter: Box::new(MemoryAttemptLimiter::new()),
             clock: Box::new(SystemClock),
             entropy: Box::new(SystemEntropy),
             events: Box::new(NoEvents),
@@ -101,6 +116,32 @@ impl Builder {
     pub fn grant_type(mut self, grant_type: impl GrantType) -> Self {
         self.grant_types.add(grant_type);
         self
+    }
+
+    /// Who checks passwords, and secrets of clients that people chose, such as a
+    /// [`HashPool`](crate::password). Without one, nobody can log in with a password.
+    pub fn password_verifier(mut self, verifier: impl PasswordVerifier) -> Self {
+        self.verifier = Some(Box::new(verifier));
+        self
+    }
+
+    /// Where a user is written whose password was right and is hashed anew, since hashes have
+    /// become stronger: the user store, or what is behind it. Without it, old hashes stay.
+    pub fn rehash_into(mut self, registry: impl UserRegistry) -> Self {
+        self.user_registry = Some(Box::new(registry));
+        self
+    }
+
+    /// How often passwords and secrets may be guessed at; a
+    /// [`MemoryAttemptLimiter`] unless set.
+    pub fn attempt_limiter(mut self, limiter: impl AttemptLimiter) -> Self {
+        self.limiter = Box::new(limiter);
+        self
+    }
+
+    /// What weakens security; each use is reported as an event.
+    pub fn dangerous(self) -> DangerousBuilder {
+        DangerousBuilder(self)
     }
 
     /// Describes a scope token to the people who are asked for consent.
@@ -155,16 +196,49 @@ impl Builder {
             format: TokenFormat::new(&self.settings.token_prefix),
             settings: self.settings,
             scopes: self.scopes,
+            verifier: self.verifier,
+            user_registry: self.user_registry,
+            limiter: self.limiter,
             ticket_keys: server_key.subkeys("grantor/ticket/1"),
             retry_keys: server_key.subkeys("grantor/retry/1"),
             clock: self.clock,
             entropy: self.entropy,
             events: self.events,
         };
+        if core.grant_types.get(GrantTypeName::PASSWORD.as_str()).is_some() {
+            if core.users.is_none() {
+                return Err(InvalidServer::NoStore("users"));
+            }
+            if core.verifier.is_none() {
+                return Err(InvalidServer::NoVerifier);
+            }
+            core.report(&Event::SecurityWeakened { setting: "password_grant" });
+        }
         for setting in core.settings.weakened() {
             core.report(&Event::SecurityWeakened { setting });
         }
         Ok(AuthorizationServer(Arc::new(core)))
+    }
+}
+
+/// What weakens security; see [`Builder::dangerous`].
+#[must_use]
+pub struct DangerousBuilder(Builder);
+
+impl DangerousBuilder {
+    /// Turns on the grant type `password` (RFC 6749 §4.3), by which clients get to see the passwords
+    /// of people, for those that are registered for it. RFC 9700 §2.4 says not to use it.
+    ///
+    /// It needs a user store and a password verifier.
+    pub fn password_grant(mut self) -> Builder {
+        self.0.grant_types.add(PasswordGrant);
+        self.0
+    }
+}
+
+impl std::fmt::Debug for DangerousBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("DangerousBuilder").field(&self.0).finish()
     }
 }
 

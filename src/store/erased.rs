@@ -11,7 +11,8 @@ use crate::id::{ClientId, GrantId, Subject};
 use crate::user::User;
 
 use super::{
-    ClientStore, GrantQuery, Insert, Page, Read, Remove, Replace, StoreError, TokenStore, UserStore,
+    ClientStore, GrantQuery, Insert, Page, Read, Remove, Replace, StoreError, TokenStore, UserRegistry,
+    UserStore,
 };
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -32,12 +33,28 @@ impl<S: ClientStore> DynClientStore for S {
 }
 
 pub(crate) trait DynUserStore: Send + Sync {
+    fn user<'a>(&'a self, username: &'a str) -> Answer<'a, Option<Arc<User>>>;
     fn subject<'a>(&'a self, subject: &'a Subject) -> Answer<'a, Option<Arc<User>>>;
 }
 
 impl<S: UserStore> DynUserStore for S {
+    fn user<'a>(&'a self, username: &'a str) -> Answer<'a, Option<Arc<User>>> {
+        Box::pin(UserStore::user(self, username))
+    }
+
     fn subject<'a>(&'a self, subject: &'a Subject) -> Answer<'a, Option<Arc<User>>> {
         Box::pin(UserStore::subject(self, subject))
+    }
+}
+
+/// What is written of a user when a password is hashed anew.
+pub(crate) trait DynUserRegistry: Send + Sync {
+    fn put_user(&self, user: User) -> Answer<'_, ()>;
+}
+
+impl<S: UserRegistry> DynUserRegistry for S {
+    fn put_user(&self, user: User) -> Answer<'_, ()> {
+        Box::pin(UserRegistry::put_user(self, user))
     }
 }
 

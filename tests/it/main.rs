@@ -30,6 +30,7 @@ mod introspection;
 mod introspection_endpoint;
 mod metadata;
 mod noise;
+mod passwords;
 mod pkce;
 mod redirect_uri;
 mod refresh_token;

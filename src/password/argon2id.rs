@@ -1,0 +1,78 @@
+//! Argon2id, in memory that is used again (RFC 9106).
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use super::hash::{Cost, PasswordHash};
+use super::{Verdict, VerifierError};
+
+/// In bytes.
+const HASH_LENGTH: usize = 32;
+
+/// Memory of one thread. It grows to what the largest hash takes, and stays so.
+#[derive(Default)]
+pub(super) struct Arena(Vec<Block>);
+
+/// What a thread of the pool does with a password. A trait so that tests can go wrong.
+pub(super) trait Hashing: Send + Sync {
+    fn verify(
+        &self,
+        arena: &mut Arena,
+        hash: Option<&PasswordHash>,
+        password: &str,
+    ) -> Result<Verdict, VerifierError>;
+    fn hash(&self, arena: &mut Arena, password: &str, salt: &[u8]) -> Result<PasswordHash, VerifierError>;
+}
+
+/// Argon2id with this cost for new hashes, and for passwords of users that there are not.
+pub(super) struct Argon2id(pub(super) Cost);
+
+impl Hashing for Argon2id {
+    fn verify(
+        &self,
+        arena: &mut Arena,
+        hash: Option<&PasswordHash>,
+        password: &str,
+    ) -> Result<Verdict, VerifierError> {
+        let known = hash.and_then(|hash| Some((hash.cost, hash.parts()?)));
+        let Some((cost, (salt, expected))) = known else {
+            // As much work, for the same answer as a wrong password gets.
+            compute(arena, self.0, password, &[0; 16], HASH_LENGTH)?;
+            return Ok(Verdict::Wrong);
+        };
+        let computed = compute(arena, cost, password, &salt, expected.len())?;
+        if !bool::from(computed.as_slice().ct_eq(&expected)) {
+            return Ok(Verdict::Wrong);
+        }
+        let is_weak = cost.is_weaker_than(self.0) || expected.len() < HASH_LENGTH;
+        Ok(if is_weak { Verdict::RightButWeak } else { Verdict::Right })
+    }
+
+    fn hash(&self, arena: &mut Arena, password: &str, salt: &[u8]) -> Result<PasswordHash, VerifierError> {
+        let hash = compute(arena, self.0, password, salt, HASH_LENGTH)?;
+        Ok(PasswordHash::new(self.0, salt, &hash))
+    }
+}
+
+fn compute(
+    arena: &mut Arena,
+    cost: Cost,
+    password: &str,
+    salt: &[u8],
+    length: usize,
+) -> Result<Zeroizing<Vec<u8>>, VerifierError> {
+    // The error of the crate is no `std` error in all of its builds.
+    let failed = |error: argon2::Error| VerifierError::Failed(error.to_string().into());
+    let params = Params::new(cost.memory, cost.passes, cost.lanes, Some(length)).map_err(failed)?;
+    let blocks = params.block_count();
+    if arena.0.len() < blocks {
+        arena.0.resize(blocks, Block::default());
+    }
+    let mut hash = Zeroizing::new(vec![0; length]);
+    let memory = arena.0.get_mut(..blocks).unwrap_or_default();
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into_with_memory(password.as_bytes(), salt, &mut hash, memory)
+        .map_err(failed)?;
+    Ok(hash)
+}
