@@ -121,9 +121,11 @@ impl SqliteStore {
 
     fn start(path: PathBuf, options: &SqliteStoreBuilder) -> Result<Self, SqliteOpenError> {
         let connect = || schema::connect(&path, options);
-        let writer = Writer::start(connect()?, options)?;
-        let readers = Readers::start("grantor-read", connect, options.readers, options.queue)?;
-        let administration = Readers::start("grantor-admin", connect, 1, options.queue)?;
+        let mut readers = Readers::start("grantor-read", connect, options.readers, options.queue)?;
+        let mut administration = Readers::start("grantor-admin", connect, 1, options.queue)?;
+        let mut threads = readers.take_threads();
+        threads.extend(administration.take_threads());
+        let writer = Writer::start(connect()?, threads, options)?;
         Ok(Self(Arc::new(Handle { path, writer, readers, administration })))
     }
 

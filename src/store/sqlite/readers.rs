@@ -1,6 +1,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 
@@ -12,6 +12,7 @@ use super::queue::Queue;
 /// Threads that read, each with a connection of its own.
 pub(super) struct Readers {
     queue: Arc<Queue<Box<dyn Job>>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Readers {
@@ -21,14 +22,20 @@ impl Readers {
         count: usize,
         capacity: usize,
     ) -> Result<Self, SqliteOpenError> {
-        let readers = Self { queue: Arc::new(Queue::new(capacity)) };
+        let mut readers = Self { queue: Arc::new(Queue::new(capacity)), threads: Vec::new() };
         for _ in 0..count {
             let connection = connect()?;
             connection.pragma_update(None, "query_only", true)?;
             let queue = Arc::clone(&readers.queue);
-            thread::Builder::new().name(name.to_owned()).spawn(move || serve(&queue, &connection))?;
+            let thread = thread::Builder::new().name(name.to_owned());
+            readers.threads.push(thread.spawn(move || serve(&queue, &connection))?);
         }
         Ok(readers)
+    }
+
+    /// Whoever closes the file waits for them.
+    pub(super) fn take_threads(&mut self) -> Vec<JoinHandle<()>> {
+        std::mem::take(&mut self.threads)
     }
 
     pub(super) async fn run<T: Send + 'static>(

@@ -137,4 +137,19 @@ mod tests {
     fn the_version_is_the_number_of_migrations() {
         assert_eq!(usize::try_from(VERSION), Ok(MIGRATIONS.len()));
     }
+
+    #[test]
+    fn a_commit_waits_for_the_disk() {
+        let path = std::env::temp_dir().join(format!("grantor-schema-{}.db", std::process::id()));
+        std::fs::write(&path, "").unwrap();
+        let connection = connect(&path, &SqliteStoreBuilder::new(&path)).unwrap();
+        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        assert_eq!(pragma("synchronous"), Ok(2), "FULL");
+        assert_eq!(
+            connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0)),
+            Ok("wal".to_owned())
+        );
+        drop(connection);
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -4,7 +4,7 @@ mod tests;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -32,11 +32,17 @@ const INSERTS_PER_PURGE: usize = 32;
 impl Writer {
     pub(super) fn start(
         connection: Connection,
+        readers: Vec<JoinHandle<()>>,
         options: &SqliteStoreBuilder,
     ) -> Result<Self, SqliteOpenError> {
         let queue = Arc::new(Queue::new(options.queue));
         let writer = Self { queue: Arc::clone(&queue), inserts: AtomicUsize::new(0) };
-        thread::Builder::new().name("grantor-write".to_owned()).spawn(move || serve(&queue, &connection))?;
+        thread::Builder::new().name("grantor-write".to_owned()).spawn(move || {
+            serve(&queue, &connection);
+            // The last connection takes the log into the file, and of two that are closed at
+            // once neither may be the last.
+            readers.into_iter().for_each(|reader| drop(reader.join()));
+        })?;
         Ok(writer)
     }
 
