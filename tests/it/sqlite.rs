@@ -1,6 +1,7 @@
 //! The store on `SQLite`: the contract, the protocol on it, and what happens to its file.
 
 mod contract;
+mod crash;
 mod disk_full;
 mod file;
 mod newer_record;
