@@ -48,7 +48,7 @@ async fn serve(flags: Flags) -> Result<(), Failure> {
         .await
         .map_err(|source| Failure::Listen { address: flags.listen, source })?;
     let address = listener.local_addr()?;
-    let demo = Demo::new(&config, address).map_err(|error| flags.invalid_config(error))?;
+    let demo = Demo::new(config, address).await.map_err(|error| flags.invalid_config(error))?;
     let connections = GracefulShutdown::new();
     flags.announce(address);
 

@@ -7,6 +7,7 @@ mod settings;
 mod user;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use grantor::{Client, ScopeDefinition, ServerKey, User};
 use serde::Deserialize;
@@ -20,6 +21,7 @@ pub(crate) use settings::ServerSettings;
 /// A configuration without a contradiction in itself.
 pub(crate) struct Config {
     pub(crate) issuer: Option<String>,
+    pub(crate) store: StoreChoice,
     pub(crate) server_key: Option<KeyBytes>,
     pub(crate) settings: ServerSettings,
     pub(crate) scopes: Vec<ScopeDefinition>,
@@ -32,7 +34,7 @@ impl Config {
         let table: Table = text.parse().map_err(|error| InvalidConfig::syntax(text, &error))?;
         let mut file = Section::root(table);
         let issuer = file.take("issuer")?;
-        check_store(&mut file)?;
+        let store = StoreChoice::read(&mut file)?;
         let server_key = KeyBytes::read(&mut file)?;
         check_admin(&mut file)?;
         let settings = ServerSettings::read(file.table("settings")?)?;
@@ -45,14 +47,25 @@ impl Config {
         file.finish()?;
         refuse_twins("client", "id", clients.iter().map(|client| client.id().as_str()))?;
         refuse_twins("user", "username", users.iter().map(User::username))?;
-        Ok(Self { issuer, server_key, settings, scopes, clients, users })
+        Ok(Self { issuer, store, server_key, settings, scopes, clients, users })
     }
 }
 
-fn check_store(file: &mut Section) -> Result<(), InvalidConfig> {
-    match file.take::<String>("store")?.as_deref() {
-        None | Some("memory") => Ok(()),
-        Some(_) => Err(file.error("store", "only \"memory\" is available yet")),
+/// `store`.
+pub(crate) enum StoreChoice {
+    Memory,
+    Sqlite(PathBuf),
+}
+
+impl StoreChoice {
+    fn read(file: &mut Section) -> Result<Self, InvalidConfig> {
+        let Some(text) = file.take::<String>("store")? else { return Ok(Self::Memory) };
+        match text.split_once(':') {
+            None if text == "memory" => Ok(Self::Memory),
+            Some(("sqlite", "")) => Err(file.error("store", "the path is missing")),
+            Some(("sqlite", path)) => Ok(Self::Sqlite(path.into())),
+            _ => Err(file.error("store", "only \"memory\" and \"sqlite:PATH\" are available yet")),
+        }
     }
 }
 
@@ -99,6 +112,10 @@ impl KeyBytes {
                 Err(file.error("server_key", "it is not 64 hexadecimal digits, or a list of one or two such"))
             }
         }
+    }
+
+    pub(crate) fn from_hex(text: &str) -> Option<Self> {
+        Some(Self { current: from_hex(text)?, previous: None })
     }
 
     pub(crate) fn to_key(self) -> ServerKey {

@@ -3,9 +3,11 @@
 
 mod config;
 mod flags;
+mod key_file;
 mod page;
 mod setup;
 mod signals;
+mod stores;
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,19 +1,16 @@
 //! From the configuration to a server, and to another configuration while it runs.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 
 use grantor::event::{EventSink, NoEvents, TracingEvents};
 use grantor::http::Router;
-use grantor::store::{
-    ClientRegistry, GrantQuery, MemoryClientStore, MemoryTokenStore, MemoryUserStore, StoreError, TokenStore,
-    UserRegistry,
-};
-use grantor::{AuthorizationServer, Client, ClientId, InvalidServer, Subject, User};
+use grantor::store::StoreError;
+use grantor::{AuthorizationServer, InvalidServer};
 
-use super::config::{Config, InvalidConfig};
+use super::config::{Config, InvalidConfig, KeyBytes, StoreChoice};
 use super::signals::{Signals, Told};
-use super::{Failure, Flags};
+use super::stores::{self, Names, Registrations, Stores};
+use super::{Failure, Flags, key_file};
 
 /// A server and what it is made of.
 pub(crate) struct Demo {
@@ -21,34 +18,21 @@ pub(crate) struct Demo {
     /// The issuer of a configuration that names none.
     default_issuer: String,
     stores: Stores,
-    client_ids: Vec<ClientId>,
-    subjects: Vec<Subject>,
-}
-
-#[derive(Clone, Default)]
-struct Stores {
-    clients: Arc<MemoryClientStore>,
-    users: Arc<MemoryUserStore>,
-    tokens: Arc<MemoryTokenStore>,
+    /// Whom the file had when it was last read.
+    names: Names,
 }
 
 impl Demo {
     /// The server that is reached at `address`.
-    pub(crate) fn new(config: &Config, address: SocketAddr) -> Result<Self, InvalidConfig> {
+    pub(crate) async fn new(config: Config, address: SocketAddr) -> Result<Self, InvalidConfig> {
         let default_issuer = local_url(address);
-        check(config, &default_issuer)?;
-        let stores = Stores {
-            clients: Arc::new(config.clients.iter().cloned().collect()),
-            users: Arc::new(config.users.iter().cloned().collect()),
-            tokens: Arc::new(config.settings.token_store()?),
-        };
-        Ok(Self {
-            router: router(config, &default_issuer, &stores, TracingEvents)?,
-            default_issuer,
-            stores,
-            client_ids: ids(&config.clients),
-            subjects: subjects(&config.users),
-        })
+        check(&config, &default_issuer)?;
+        let stores = Stores::open(&config)?;
+        let key = server_key(&config)?;
+        let router = router(&config, &default_issuer, &stores, key, TracingEvents)?;
+        let mut demo = Self { router, default_issuer, stores, names: Names::default() };
+        demo.take_over(config).await.map_err(|error| stores::failed(&error))?;
+        Ok(demo)
     }
 
     /// Does what the signals say, until they say to stop.
@@ -56,8 +40,8 @@ impl Demo {
         while let Told::Reload = signals.next().await {
             match self.reload(flags).await {
                 Ok(()) => tracing::info!(
-                    clients = self.client_ids.len(),
-                    users = self.subjects.len(),
+                    clients = self.names.clients.len(),
+                    users = self.names.subjects.len(),
                     "the configuration was read again"
                 ),
                 Err(failure) => tracing::error!("the configuration was not read again: {failure}"),
@@ -70,61 +54,33 @@ impl Demo {
     async fn reload(&mut self, flags: &Flags) -> Result<(), Failure> {
         let config = flags.load_config()?;
         check(&config, &self.default_issuer).map_err(|error| flags.invalid_config(error))?;
-        self.replace(config).await.map_err(std::io::Error::other)?;
-        Ok(())
+        self.take_over(config).await.map_err(|error| flags.invalid_config(stores::failed(&error)))
     }
 
-    async fn replace(&mut self, config: Config) -> Result<(), StoreError> {
-        let Stores { clients, users, tokens } = &self.stores;
-        let client_ids = ids(&config.clients);
-        let subjects = subjects(&config.users);
-        for client in config.clients {
-            clients.put_client(client).await?;
-        }
-        for user in config.users {
-            users.put_user(user).await?;
-        }
-        // Whoever comes back under the same name must not find the old grants.
-        for gone in self.client_ids.iter().filter(|id| !client_ids.contains(id)) {
-            clients.remove_client(gone).await?;
-            remove_grants(&**tokens, GrantQuery::new().of_client(gone.clone())).await?;
-        }
-        for gone in self.subjects.iter().filter(|subject| !subjects.contains(subject)) {
-            users.remove_user(gone).await?;
-            remove_grants(&**tokens, GrantQuery::new().of_subject(gone.clone())).await?;
-        }
-        self.client_ids = client_ids;
-        self.subjects = subjects;
+    async fn take_over(&mut self, config: Config) -> Result<(), StoreError> {
+        let file = Registrations { clients: config.clients, users: config.users };
+        let names = Names::of(&file);
+        self.stores.write(file, &self.names).await?;
+        self.names = names;
         Ok(())
     }
 }
 
-fn ids(clients: &[Client]) -> Vec<ClientId> {
-    clients.iter().map(|client| client.id().clone()).collect()
-}
-
-fn subjects(users: &[User]) -> Vec<Subject> {
-    users.iter().map(|user| user.subject().clone()).collect()
-}
-
-async fn remove_grants(tokens: &impl TokenStore, query: GrantQuery) -> Result<(), StoreError> {
-    let mut next = Some(query.clone());
-    while let Some(query_page) = next {
-        let page = tokens.find(&query_page).await?;
-        for grant in page.grants {
-            // Gone or not, it is no longer there.
-            let _ = tokens.remove(grant.id(), None).await?;
-        }
-        next = page.next.map(|cursor| query.clone().after(cursor));
+/// The key that the file gives, or the one that is kept beside a durable store. `None`: one
+/// for this run.
+fn server_key(config: &Config) -> Result<Option<KeyBytes>, InvalidConfig> {
+    match (config.server_key, &config.store) {
+        (Some(key), _) => Ok(Some(key)),
+        (None, StoreChoice::Sqlite(path)) => key_file::read_or_make(path).map(Some),
+        (None, StoreChoice::Memory) => Ok(None),
     }
-    Ok(())
 }
 
 /// Builds everything once and throws it away: what is wrong shows before anything is logged
 /// or changed.
 fn check(config: &Config, default_issuer: &str) -> Result<(), InvalidConfig> {
-    config.settings.token_store()?;
-    router(config, default_issuer, &Stores::default(), NoEvents)?;
+    let stores = Stores::memory(config.settings.token_store()?);
+    router(config, default_issuer, &stores, config.server_key, NoEvents)?;
     Ok(())
 }
 
@@ -132,16 +88,15 @@ fn router(
     config: &Config,
     default_issuer: &str,
     stores: &Stores,
+    key: Option<KeyBytes>,
     events: impl EventSink,
 ) -> Result<Router, InvalidConfig> {
     let issuer = config.issuer.as_deref().unwrap_or(default_issuer);
-    let mut server = AuthorizationServer::builder(issuer)
-        .clients(stores.clients.clone())
-        .users(stores.users.clone())
-        .tokens(stores.tokens.clone())
+    let mut server = stores
+        .attach(AuthorizationServer::builder(issuer))
         .settings(config.settings.server.clone())
         .events(events);
-    if let Some(key) = &config.server_key {
+    if let Some(key) = key {
         server = server.server_key(key.to_key());
     }
     for scope in &config.scopes {

@@ -1,6 +1,6 @@
 //! The example server from outside: a process, its command line, its signals and TCP.
 
-mod process;
+pub(crate) mod process;
 
 use std::collections::HashSet;
 use std::net::TcpStream;
@@ -235,7 +235,9 @@ fn a_wrong_configuration_ends_with_2_and_one_line_that_names_the_key() {
         ("[settings]\nallow_plain_pkce = true\ncors_origins = [\"app\"]", "settings.cors_origins: "),
         ("[settings]\ntrusted_proxies = [\"proxy\"]", "settings.trusted_proxies: "),
         ("settings = 1", "settings: "),
-        ("store = \"sqlite:x\"", "store: "),
+        ("store = \"disk\"", "store: "),
+        ("store = \"sqlite:\"", "store: the path is missing"),
+        ("store = \"sqlite:/does/not/exist/grants.db\"", "store: /does/not/exist/grants.db: "),
         ("issuer = \"http://id.example.com\"", "issuer: "),
         ("server_key = \"00\"", "server_key: "),
         ("server_key = []", "server_key: "),

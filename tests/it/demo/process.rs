@@ -14,31 +14,31 @@ use base64::Engine as _;
 use serde_json::Value;
 
 /// A server that runs until it is dropped.
-pub(super) struct Demo {
-    pub(super) child: Child,
-    pub(super) address: String,
+pub(crate) struct Demo {
+    pub(crate) child: Child,
+    pub(crate) address: String,
     /// What it has written to stdout.
-    pub(super) lines: Vec<String>,
-    pub(super) files: Files,
+    pub(crate) lines: Vec<String>,
+    pub(crate) files: Files,
 }
 
 impl Demo {
-    pub(super) fn built_in() -> Self {
+    pub(crate) fn built_in() -> Self {
         Self::spawn(Files::new(), &[])
     }
 
-    pub(super) fn start(config: &str) -> Self {
+    pub(crate) fn start(config: &str) -> Self {
         Self::start_with(&[], config)
     }
 
-    pub(super) fn start_with(flags: &[&str], config: &str) -> Self {
+    pub(crate) fn start_with(flags: &[&str], config: &str) -> Self {
         let files = Files::new();
         let path = files.config();
         fs::write(&path, config).unwrap();
         Self::spawn(files, &[flags, &["--config", path.to_str().unwrap()]].concat())
     }
 
-    pub(super) fn spawn(files: Files, flags: &[&str]) -> Self {
+    pub(crate) fn spawn(files: Files, flags: &[&str]) -> Self {
         let mut child = command(&[&["--listen", "127.0.0.1:0"], flags].concat())
             .stdout(Stdio::piped())
             .stderr(File::create(files.log()).unwrap())
@@ -56,30 +56,35 @@ impl Demo {
         Self { child, address, lines, files }
     }
 
-    pub(super) fn connect(&self) -> Connection {
-        let stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        Connection(BufReader::new(stream))
+    pub(crate) fn connect(&self) -> Connection {
+        self.try_connect().unwrap()
+    }
+
+    /// A connection to a server that may be gone.
+    pub(crate) fn try_connect(&self) -> Option<Connection> {
+        let stream = TcpStream::connect(&self.address).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+        Some(Connection(BufReader::new(stream)))
     }
 
     /// The response to `request` on a connection of its own.
-    pub(super) fn send(&self, request: &str) -> Response {
+    pub(crate) fn send(&self, request: &str) -> Response {
         let mut connection = self.connect();
         connection.write(request);
         connection.read()
     }
 
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.files.log()).unwrap()
     }
 
-    pub(super) fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").arg(format!("-{signal}")).arg(self.child.id().to_string()).status();
         assert!(sent.unwrap().success());
     }
 
     /// Changes the file, and waits until the server has said what it made of it.
-    pub(super) fn reload(&self, config: &str) {
+    pub(crate) fn reload(&self, config: &str) {
         fs::write(self.files.config(), config).unwrap();
         let outcomes = || self.log().matches("configuration").count();
         let before = outcomes();
@@ -97,10 +102,10 @@ impl Drop for Demo {
 }
 
 /// A directory for one server.
-pub(super) struct Files(PathBuf);
+pub(crate) struct Files(PathBuf);
 
 impl Files {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("demo-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -108,11 +113,15 @@ impl Files {
         Self(path)
     }
 
-    pub(super) fn config(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
         self.0.join("demo.toml")
     }
 
-    pub(super) fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.0.join("log")
     }
 }
@@ -123,14 +132,34 @@ impl Drop for Files {
     }
 }
 
-pub(super) struct Connection(BufReader<TcpStream>);
+pub(crate) struct Connection(BufReader<TcpStream>);
 
 impl Connection {
-    pub(super) fn write(&mut self, text: &str) {
+    pub(crate) fn write(&mut self, text: &str) {
         self.0.get_mut().write_all(text.as_bytes()).unwrap();
     }
 
-    pub(super) fn read(&mut self) -> Response {
+    /// The whole response, unless the server goes away before it has come.
+    pub(crate) fn ask(&mut self, request: &str) -> Option<Response> {
+        self.0.get_mut().write_all(request.as_bytes()).ok()?;
+        let (mut head, mut line) = (String::new(), String::new());
+        while line.trim_end() != "" || head.is_empty() {
+            line.clear();
+            if self.0.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+            head += &line;
+        }
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        let length = head
+            .lines()
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok())?;
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).ok()?;
+        Some(Response { status, headers: Vec::new(), body: String::from_utf8(body).ok()? })
+    }
+
+    pub(crate) fn read(&mut self) -> Response {
         let mut lines = Vec::new();
         loop {
             let mut line = String::new();
@@ -153,37 +182,37 @@ impl Connection {
     }
 
     /// True once the other side has closed it without another word.
-    pub(super) fn closes(mut self) -> bool {
+    pub(crate) fn closes(mut self) -> bool {
         self.0.read(&mut [0]).is_ok_and(|length| length == 0)
     }
 }
 
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: String,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Response {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    pub(super) fn error(&self) -> String {
+    pub(crate) fn error(&self) -> String {
         self.json()["error"].as_str().unwrap().to_owned()
     }
 }
 
-pub(super) fn get(path: &str) -> String {
+pub(crate) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: demo\r\n\r\n")
 }
 
 /// A token request with HTTP Basic.
-pub(super) fn token(path: &str, id_and_secret: &str, form: &str) -> String {
+pub(crate) fn token(path: &str, id_and_secret: &str, form: &str) -> String {
     let credentials = base64::engine::general_purpose::STANDARD.encode(id_and_secret);
     format!(
         "POST {path} HTTP/1.1\r\nHost: demo\r\nAuthorization: Basic {credentials}\r\n\
@@ -192,12 +221,12 @@ pub(super) fn token(path: &str, id_and_secret: &str, form: &str) -> String {
     )
 }
 
-pub(super) fn with_header(request: &str, header: &str) -> String {
+pub(crate) fn with_header(request: &str, header: &str) -> String {
     request.replacen("\r\n", &format!("\r\n{header}\r\n"), 1)
 }
 
 /// What the server says of a configuration that it does not take.
-pub(super) fn refused(config: &str) -> String {
+pub(crate) fn refused(config: &str) -> String {
     let files = Files::new();
     fs::write(files.config(), config).unwrap();
     let output = run(&["--listen", "127.0.0.1:0", "--config", files.config().to_str().unwrap()]);
@@ -205,14 +234,14 @@ pub(super) fn refused(config: &str) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-pub(super) fn assert_one_line(output: &Output, code: i32) {
+pub(crate) fn assert_one_line(output: &Output, code: i32) {
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1, "{output:?}");
 }
 
 /// Runs the server, which is to end by itself.
-pub(super) fn run(flags: &[&str]) -> Output {
+pub(crate) fn run(flags: &[&str]) -> Output {
     let files = Files::new();
     let mut child = command(flags)
         .stdout(File::create(files.config()).unwrap())
@@ -233,7 +262,7 @@ pub(super) fn run(flags: &[&str]) -> Output {
 }
 
 /// Tries for ten seconds.
-pub(super) fn until(mut condition: impl FnMut() -> bool) -> bool {
+pub(crate) fn until(mut condition: impl FnMut() -> bool) -> bool {
     (0..1000).any(|_| {
         sleep(Duration::from_millis(10));
         condition()
