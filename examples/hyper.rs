@@ -15,9 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use grantor::http::{Request, Router};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -26,7 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use demo::{Demo, Failure, Flags, Page, Signals};
+use demo::{Demo, Failure, Flags, Incoming, Page, Signals, Site};
 
 /// For the head of a request, and again for its body.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,9 +51,9 @@ async fn serve(flags: Flags) -> Result<(), Failure> {
     let connections = GracefulShutdown::new();
     flags.announce(address);
 
-    let router = demo.router.clone();
+    let site = demo.site.clone();
     tokio::select! {
-        () = accept(listener, &router, &connections) => {}
+        () = accept(listener, &site, &connections) => {}
         () = demo.follow(signals, &flags) => {}
     }
     if timeout(SHUTDOWN_TIMEOUT, connections.shutdown()).await.is_err() {
@@ -63,11 +62,11 @@ async fn serve(flags: Flags) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn accept(listener: TcpListener, router: &Router, connections: &GracefulShutdown) {
+async fn accept(listener: TcpListener, site: &Site, connections: &GracefulShutdown) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                tokio::spawn(converse(stream, peer.ip(), router.clone(), connections.watcher()));
+                tokio::spawn(converse(stream, peer.ip(), site.clone(), connections.watcher()));
             }
             Err(error) => {
                 // Such as too many open files: connections have to end before the next one.
@@ -79,14 +78,14 @@ async fn accept(listener: TcpListener, router: &Router, connections: &GracefulSh
 }
 
 /// Serves one connection until either side ends it.
-async fn converse(stream: TcpStream, peer: IpAddr, router: Router, connections: Watcher) {
+async fn converse(stream: TcpStream, peer: IpAddr, site: Site, connections: Watcher) {
     // Answers are small: waiting for more of them would only delay them.
     let _ = stream.set_nodelay(true);
     let begun = Arc::new(Notify::new());
     let service = service_fn(|request| {
         begun.notify_one();
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(answer(&router, peer, request).await) }
+        let site = site.clone();
+        async move { Ok::<_, Infallible>(answer(&site, peer, request).await) }
     });
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1().timer(TokioTimer::new()).header_read_timeout(READ_TIMEOUT);
@@ -104,23 +103,25 @@ async fn converse(stream: TcpStream, peer: IpAddr, router: Router, connections: 
     }
 }
 
-/// The adapter: copies the request in and the reply out.
-async fn answer(router: &Router, peer: IpAddr, request: hyper::Request<Incoming>) -> Response {
+/// The adapter: copies the request in and the page out.
+async fn answer(site: &Site, peer: IpAddr, request: hyper::Request<hyper::body::Incoming>) -> Response {
     let (parts, body) = request.into_parts();
-    if let Some(page) = Page::at(parts.method.as_str(), parts.uri.path()) {
-        return response(page);
-    }
-    let body = match read(body, router.body_limit()).await {
+    let mut incoming = Incoming {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query(),
+        headers: parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
+        body: &[],
+        peer,
+    };
+    let body = match read(body, site.body_limit()).await {
         Ok(body) => body,
-        Err(Unread::TooLarge) => return router.body_too_large(&Request::from_parts(&parts, &[])).into(),
+        Err(Unread::TooLarge) => return response(site.body_too_large(&incoming)),
         Err(Unread::TooSlow) => return response(Page::body_too_slow()),
         Err(Unread::Broken) => return response(Page::body_broken()),
     };
-    let request = Request::from_parts(&parts, &body).peer(Some(peer));
-    match router.handle(&request).await {
-        Some(reply) => reply.into(),
-        None => response(Page::not_found()),
-    }
+    incoming.body = &body;
+    response(site.answer(&incoming).await)
 }
 
 enum Unread {
@@ -129,7 +130,7 @@ enum Unread {
     Broken,
 }
 
-async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, Unread> {
+async fn read(mut body: hyper::body::Incoming, limit: usize) -> Result<Bytes, Unread> {
     if body.size_hint().lower() > limit as u64 {
         tokio::spawn(discard(body));
         return Err(Unread::TooLarge);
@@ -147,7 +148,7 @@ async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, Unread> {
 
 /// Lets a client finish sending, for a while, without keeping any of it: a connection that
 /// is closed on unread data takes the answer with it.
-async fn discard(mut body: Incoming) {
+async fn discard(mut body: hyper::body::Incoming) {
     let drain = async {
         let mut left = MOST_DISCARDED;
         while let Some(Ok(frame)) = body.frame().await {
@@ -162,7 +163,7 @@ async fn discard(mut body: Incoming) {
 fn response(page: Page) -> Response {
     let mut response = hyper::Response::builder().status(page.status);
     for (name, value) in page.headers {
-        response = response.header(name, value);
+        response = response.header(name, value.as_ref());
     }
     response.body(page.body.into()).unwrap_or_default()
 }

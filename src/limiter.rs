@@ -40,6 +40,14 @@ pub struct Attempt<'a> {
     pub now: Timestamp,
 }
 
+impl<'a> Attempt<'a> {
+    /// An attempt, for hosts that use a limiter for logins of their own.
+    #[must_use]
+    pub const fn new(kind: AttemptKind, name: &'a str, peer: Option<IpAddr>, now: Timestamp) -> Self {
+        Self { kind, name, peer, now }
+    }
+}
+
 /// There were too many attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyAttempts {

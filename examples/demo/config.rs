@@ -8,8 +8,9 @@ mod user;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use grantor::{Client, ScopeDefinition, ServerKey, User};
+use grantor::{Client, Password, ScopeDefinition, ServerKey};
 use serde::Deserialize;
 use toml::Table;
 
@@ -17,6 +18,7 @@ use section::Section;
 
 pub(crate) use section::InvalidConfig;
 pub(crate) use settings::ServerSettings;
+pub(crate) use user::{PasswordEntry, UserEntry};
 
 /// A configuration without a contradiction in itself.
 pub(crate) struct Config {
@@ -26,7 +28,8 @@ pub(crate) struct Config {
     pub(crate) settings: ServerSettings,
     pub(crate) scopes: Vec<ScopeDefinition>,
     pub(crate) clients: Vec<Client>,
-    pub(crate) users: Vec<User>,
+    pub(crate) users: Vec<UserEntry>,
+    pub(crate) admin: Option<Admin>,
 }
 
 impl Config {
@@ -36,7 +39,7 @@ impl Config {
         let issuer = file.take("issuer")?;
         let store = StoreChoice::read(&mut file)?;
         let server_key = KeyBytes::read(&mut file)?;
-        check_admin(&mut file)?;
+        let admin = Admin::read(&mut file)?;
         let settings = ServerSettings::read(file.table("settings")?)?;
         let scopes = scope::read_all(file.tables("scope")?)?;
         let known = scope::Known::of(&scopes);
@@ -46,8 +49,8 @@ impl Config {
         let users = users.collect::<Result<Vec<_>, _>>()?;
         file.finish()?;
         refuse_twins("client", "id", clients.iter().map(|client| client.id().as_str()))?;
-        refuse_twins("user", "username", users.iter().map(User::username))?;
-        Ok(Self { issuer, store, server_key, settings, scopes, clients, users })
+        refuse_twins("user", "username", users.iter().map(|entry| entry.user.username()))?;
+        Ok(Self { issuer, store, server_key, settings, scopes, clients, users, admin })
     }
 }
 
@@ -69,14 +72,27 @@ impl StoreChoice {
     }
 }
 
-fn check_admin(file: &mut Section) -> Result<(), InvalidConfig> {
-    let Some(mut admin) = file.table_if_any("admin")? else { return Ok(()) };
-    for key in ["username", "password"] {
-        if admin.require::<String>(key)?.is_empty() {
-            return Err(admin.error(key, "it is empty"));
+/// `admin`: who may see and delete tokens.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    pub(crate) username: String,
+    pub(crate) password: Arc<Password>,
+}
+
+impl Admin {
+    fn read(file: &mut Section) -> Result<Option<Self>, InvalidConfig> {
+        let Some(mut admin) = file.table_if_any("admin")? else { return Ok(None) };
+        let mut text = |key| {
+            let text: String = admin.require(key)?;
+            if text.is_empty() { Err(admin.error(key, "it is empty")) } else { Ok(text) }
+        };
+        let (username, password) = (text("username")?, text("password")?);
+        if username.contains(':') {
+            return Err(admin.error("username", "it has a colon"));
         }
+        admin.finish()?;
+        Ok(Some(Self { username, password: Arc::new(Password::new(password)) }))
     }
-    admin.finish()
 }
 
 fn refuse_twins<'a>(

@@ -79,7 +79,11 @@ impl Flags {
         if self.config.is_none() {
             let url = local_url(address);
             text += &format!(
-                "curl -u reports:reports-secret -d grant_type=client_credentials {url}/oauth/token\n"
+                "curl -u reports:reports-secret -d grant_type=client_credentials {url}/oauth/token\n\
+                 or sign in as alice, password wonderland:\n\
+                 {url}/oauth/authorize?response_type=code&client_id=webapp&state=demo\
+                 &redirect_uri=http%3A%2F%2F127.0.0.1%2Fcallback\
+                 &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256\n"
             );
         }
         say(&text);

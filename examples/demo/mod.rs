@@ -3,6 +3,7 @@
 
 mod config;
 mod flags;
+mod host;
 mod key_file;
 mod page;
 mod setup;
@@ -18,6 +19,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 pub(crate) use config::InvalidConfig;
 pub(crate) use flags::Flags;
+pub(crate) use host::{Incoming, Site};
 pub(crate) use page::Page;
 pub(crate) use setup::Demo;
 pub(crate) use signals::Signals;

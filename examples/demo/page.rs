@@ -1,50 +1,63 @@
-//! The host's own answers, beside those of the authorization server.
+//! An answer for the framework to send.
 
-/// An answer for the framework to send.
+use std::borrow::Cow;
+
+use grantor::http::Reply;
+
+/// One of the host's own answers, or one of the authorization server's.
 pub(crate) struct Page {
     pub(crate) status: u16,
-    pub(crate) headers: Vec<(&'static str, &'static str)>,
-    pub(crate) body: String,
+    pub(crate) headers: Vec<(&'static str, Cow<'static, str>)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Page {
-    /// The page at `path`, if it is one of the host's.
-    pub(crate) fn at(method: &str, path: &str) -> Option<Self> {
-        match (method, path) {
-            ("GET" | "HEAD", "/healthz") => Some(Self::health()),
-            _ => None,
-        }
+    pub(crate) fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        let headers = vec![("content-type", content_type.into()), ("cache-control", "no-store".into())];
+        Self { status, headers, body: body.into() }
     }
 
-    fn health() -> Self {
-        let headers = vec![("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store")];
-        Self { status: 200, headers, body: "ok".to_owned() }
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn json(status: u16, value: &serde_json::Value) -> Self {
+        Self::new(status, "application/json", value.to_string())
+    }
+
+    pub(crate) fn health() -> Self {
+        Self::new(200, "text/plain; charset=utf-8", "ok")
     }
 
     pub(crate) fn not_found() -> Self {
         Self::refusal(404, "not_found", "There is nothing at this path.")
     }
 
+    pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
+        Self::refusal(405, "invalid_request", "The method is not allowed here.").with("allow", allowed)
+    }
+
     /// The body did not arrive in time.
     pub(crate) fn body_too_slow() -> Self {
-        Self::refusal(408, "invalid_request", "The body took too long to arrive.").and_close()
+        // What is left of the body is not waited for.
+        Self::refusal(408, "invalid_request", "The body took too long to arrive.").with("connection", "close")
     }
 
     /// The body could not be read.
     pub(crate) fn body_broken() -> Self {
-        Self::refusal(400, "invalid_request", "The body could not be read.").and_close()
+        Self::refusal(400, "invalid_request", "The body could not be read.").with("connection", "close")
     }
 
     /// As the authorization server's refusals look (RFC 6749 §5.2).
-    fn refusal(status: u16, error: &str, description: &str) -> Self {
-        let headers = vec![("content-type", "application/json"), ("cache-control", "no-store")];
-        let body = format!(r#"{{"error":"{error}","error_description":"{description}"}}"#);
-        Self { status, headers, body }
+    pub(crate) fn refusal(status: u16, error: &str, description: &str) -> Self {
+        Self::json(status, &serde_json::json!({ "error": error, "error_description": description }))
     }
+}
 
-    /// What is left of the body is not waited for.
-    fn and_close(mut self) -> Self {
-        self.headers.push(("connection", "close"));
-        self
+impl From<Reply> for Page {
+    fn from(reply: Reply) -> Self {
+        let headers = reply.headers().map(|(name, value)| (name, value.to_owned().into())).collect();
+        Self { status: reply.status(), headers, body: reply.into_body() }
     }
 }

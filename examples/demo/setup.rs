@@ -4,17 +4,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use grantor::event::{EventSink, NoEvents, TracingEvents};
 use grantor::http::Router;
+use grantor::password::{HashPool, VerifierError};
 use grantor::store::StoreError;
-use grantor::{AuthorizationServer, InvalidServer};
+use grantor::{AuthorizationServer, InvalidServer, User, UserPassword};
 
-use super::config::{Config, InvalidConfig, KeyBytes, StoreChoice};
+use super::config::{Config, InvalidConfig, KeyBytes, PasswordEntry, StoreChoice, UserEntry};
+use super::host::Site;
 use super::signals::{Signals, Told};
 use super::stores::{self, Names, Registrations, Stores};
 use super::{Failure, Flags, key_file};
 
 /// A server and what it is made of.
 pub(crate) struct Demo {
-    pub(crate) router: Router,
+    pub(crate) site: Site,
+    pool: HashPool,
     /// The issuer of a configuration that names none.
     default_issuer: String,
     stores: Stores,
@@ -26,11 +29,14 @@ impl Demo {
     /// The server that is reached at `address`.
     pub(crate) async fn new(config: Config, address: SocketAddr) -> Result<Self, InvalidConfig> {
         let default_issuer = local_url(address);
-        check(&config, &default_issuer)?;
+        let pool = config.settings.passwords.pool()?;
+        check(&config, &default_issuer, &pool)?;
         let stores = Stores::open(&config)?;
         let key = server_key(&config)?;
-        let router = router(&config, &default_issuer, &stores, key, TracingEvents)?;
-        let mut demo = Self { router, default_issuer, stores, names: Names::default() };
+        let router = router(&config, &default_issuer, &stores, key, &pool, TracingEvents)?;
+        let clients = stores.client_names();
+        let site = Site::new(router, clients, config.admin.clone(), config.settings.http.proxies());
+        let mut demo = Self { site, pool, default_issuer, stores, names: Names::default() };
         demo.take_over(config).await.map_err(|error| stores::failed(&error))?;
         Ok(demo)
     }
@@ -53,17 +59,31 @@ impl Demo {
     /// the next start, but must be right.
     async fn reload(&mut self, flags: &Flags) -> Result<(), Failure> {
         let config = flags.load_config()?;
-        check(&config, &self.default_issuer).map_err(|error| flags.invalid_config(error))?;
+        check(&config, &self.default_issuer, &self.pool).map_err(|error| flags.invalid_config(error))?;
         self.take_over(config).await.map_err(|error| flags.invalid_config(stores::failed(&error)))
     }
 
     async fn take_over(&mut self, config: Config) -> Result<(), StoreError> {
-        let file = Registrations { clients: config.clients, users: config.users };
+        let users = hashed(&self.pool, config.users).await.map_err(StoreError::other)?;
+        let file = Registrations { clients: config.clients, users };
         let names = Names::of(&file);
         self.stores.write(file, &self.names).await?;
         self.names = names;
         Ok(())
     }
+}
+
+/// The users, with hashes in the place of passwords.
+async fn hashed(pool: &HashPool, entries: Vec<UserEntry>) -> Result<Vec<User>, VerifierError> {
+    let mut users = Vec::with_capacity(entries.len());
+    for UserEntry { user, password } in entries {
+        let hash = match password {
+            PasswordEntry::Plain(password) => pool.hash_password(password.expose()).await?,
+            PasswordEntry::Hash(hash) => hash,
+        };
+        users.push(user.password(UserPassword::Phc(hash)));
+    }
+    Ok(users)
 }
 
 /// The key that the file gives, or the one that is kept beside a durable store. `None`: one
@@ -78,9 +98,9 @@ fn server_key(config: &Config) -> Result<Option<KeyBytes>, InvalidConfig> {
 
 /// Builds everything once and throws it away: what is wrong shows before anything is logged
 /// or changed.
-fn check(config: &Config, default_issuer: &str) -> Result<(), InvalidConfig> {
+fn check(config: &Config, default_issuer: &str, pool: &HashPool) -> Result<(), InvalidConfig> {
     let stores = Stores::memory(config.settings.token_store()?);
-    router(config, default_issuer, &stores, config.server_key, NoEvents)?;
+    router(config, default_issuer, &stores, config.server_key, pool, NoEvents)?;
     Ok(())
 }
 
@@ -89,13 +109,18 @@ fn router(
     default_issuer: &str,
     stores: &Stores,
     key: Option<KeyBytes>,
+    pool: &HashPool,
     events: impl EventSink,
 ) -> Result<Router, InvalidConfig> {
     let issuer = config.issuer.as_deref().unwrap_or(default_issuer);
     let mut server = stores
         .attach(AuthorizationServer::builder(issuer))
         .settings(config.settings.server.clone())
+        .password_verifier(pool.clone())
         .events(events);
+    if config.settings.passwords.allow_grant {
+        server = server.dangerous().password_grant();
+    }
     if let Some(key) = key {
         server = server.server_key(key.to_key());
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grantor::store::{
-    Cached, ClientRegistry, GrantQuery, MemoryClientStore, MemoryTokenStore, MemoryUserStore, SqliteStore,
-    StoreError, TokenStore, UserRegistry,
+    Cached, ClientRegistry, ClientStore as _, GrantQuery, MemoryClientStore, MemoryTokenStore,
+    MemoryUserStore, SqliteStore, StoreError, TokenStore, UserRegistry,
 };
 use grantor::{Builder, Client, ClientId, Subject, User};
 use tokio::task::JoinSet;
@@ -44,6 +44,14 @@ impl Stores {
         Self::Memory { clients: Arc::default(), users: Arc::default(), tokens: Arc::new(tokens) }
     }
 
+    /// Looks clients up for the host's own pages.
+    pub(super) fn client_names(&self) -> ClientNames {
+        match self {
+            Self::Memory { clients, .. } => ClientNames::Memory(clients.clone()),
+            Self::Sqlite { registrations, .. } => ClientNames::Sqlite(registrations.clone()),
+        }
+    }
+
     pub(super) fn attach(&self, server: Builder) -> Builder {
         match self {
             Self::Memory { clients, users, tokens } => {
@@ -64,6 +72,24 @@ impl Stores {
                 write(registrations, registrations, store, file, &Names::of_store(store).await?).await
             }
         }
+    }
+}
+
+/// What the host's pages call a client.
+#[derive(Clone)]
+pub(crate) enum ClientNames {
+    Memory(Arc<MemoryClientStore>),
+    Sqlite(Arc<Cached<SqliteStore>>),
+}
+
+impl ClientNames {
+    pub(super) async fn name(&self, id: &ClientId) -> String {
+        let client = match self {
+            Self::Memory(clients) => clients.client(id).await,
+            Self::Sqlite(clients) => clients.client(id).await,
+        };
+        let named = client.ok().flatten();
+        named.map_or_else(|| id.to_string(), |client| client.name().to_owned())
     }
 }
 

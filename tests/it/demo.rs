@@ -48,7 +48,7 @@ fn the_health_page_is_ok() {
 fn paths_that_do_not_exist_are_not_found() {
     let demo = Demo::built_in();
     for path in
-        ["/", "/oauth", "/oauth/token/", "/oauth/Token", "/admin/tokens", "/invoke/pub.oauth/getOther"]
+        ["/x", "/oauth", "/oauth/token/", "/oauth/Token", "/admin/tokens", "/invoke/pub.oauth/getOther"]
     {
         let response = demo.send(&get(path));
         assert_eq!((response.status, response.error()), (404, "not_found".to_owned()), "{path}");
@@ -231,7 +231,7 @@ fn a_wrong_configuration_ends_with_2_and_one_line_that_names_the_key() {
         ("[settings]\nclient_share = nan", "settings.client_share: "),
         ("[settings]\ntier_memory = 0", "settings.tier_memory: "),
         ("[settings]\npassword_queue = -1", "settings.password_queue: "),
-        ("[settings]\nallow_password_grant = true", "settings.allow_password_grant: "),
+        ("[settings]\nallow_password_grant = 1", "settings.allow_password_grant: "),
         ("[settings]\nallow_plain_pkce = true\ncors_origins = [\"app\"]", "settings.cors_origins: "),
         ("[settings]\ntrusted_proxies = [\"proxy\"]", "settings.trusted_proxies: "),
         ("settings = 1", "settings: "),
@@ -474,5 +474,5 @@ scopes = ["orders.read"]
 
 [[user]]
 username = "bob"
-password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA"
+password_hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
 "#;

@@ -14,22 +14,24 @@ pub(super) fn read_all(sections: Vec<Section>) -> Result<Vec<ScopeDefinition>, I
         }
         section.set_owner("scope", &name);
         let description = section.take("description")?.unwrap_or(name);
-        check_resources(&mut section)?;
+        let resources = read_resources(&mut section)?;
         section.finish()?;
-        scopes.push(ScopeDefinition::new(token, description));
+        let scope = ScopeDefinition::new(token, description);
+        scopes.push(resources.into_iter().fold(scope, ScopeDefinition::resource));
     }
     Ok(scopes)
 }
 
 /// Each is a method and a path, as in `GET /api/orders/*`.
-fn check_resources(section: &mut Section) -> Result<(), InvalidConfig> {
-    for resource in section.take::<Vec<String>>("resources")?.unwrap_or_default() {
+fn read_resources(section: &mut Section) -> Result<Vec<String>, InvalidConfig> {
+    let resources = section.take::<Vec<String>>("resources")?.unwrap_or_default();
+    for resource in &resources {
         if !resource.split_once(' ').is_some_and(|(method, path)| !method.is_empty() && path.starts_with('/'))
         {
             return Err(section.error("resources", format_args!("{resource:?} is not a method and a path")));
         }
     }
-    Ok(())
+    Ok(resources)
 }
 
 /// The scopes that may be used. A file that describes none leaves them free.

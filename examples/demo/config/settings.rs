@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use grantor::Settings;
 use grantor::http::RouterBuilder;
+use grantor::password::HashPool;
 use grantor::store::MemoryTokenStore;
 use serde::Deserialize;
 
@@ -14,6 +15,7 @@ use super::section::{InvalidConfig, Section};
 pub(crate) struct ServerSettings {
     pub(crate) server: Settings,
     pub(crate) http: HttpSettings,
+    pub(crate) passwords: PasswordSettings,
     memory_capacity: Option<usize>,
     client_share: Option<f64>,
 }
@@ -24,6 +26,41 @@ pub(crate) struct HttpSettings {
     require_post: bool,
     cors_origins: Vec<String>,
     trusted_proxies: Vec<IpAddr>,
+}
+
+/// How passwords are checked, and whether clients may send them.
+pub(crate) struct PasswordSettings {
+    pub(crate) allow_grant: bool,
+    threads: Option<usize>,
+    queue: Option<usize>,
+}
+
+impl PasswordSettings {
+    fn read(section: &mut Section) -> Result<Self, InvalidConfig> {
+        Ok(Self {
+            allow_grant: section.take("allow_password_grant")?.unwrap_or(false),
+            threads: positive(section, "password_threads")?,
+            queue: positive(section, "password_queue")?,
+        })
+    }
+
+    pub(crate) fn pool(&self) -> Result<HashPool, InvalidConfig> {
+        let mut pool = HashPool::builder();
+        if let Some(threads) = self.threads {
+            pool = pool.threads(threads);
+        }
+        if let Some(queue) = self.queue {
+            pool = pool.queue(queue);
+        }
+        pool.build().map_err(|error| InvalidConfig::new("settings.password_threads", error))
+    }
+}
+
+fn positive(section: &mut Section, key: &str) -> Result<Option<usize>, InvalidConfig> {
+    match section.take::<usize>(key)? {
+        Some(0) => Err(section.error(key, "it is zero")),
+        other => Ok(other),
+    }
 }
 
 impl ServerSettings {
@@ -37,17 +74,13 @@ impl ServerSettings {
         let server = read_server(&mut section)?;
         let memory_capacity = section.take("memory_capacity")?;
         let client_share = section.take("client_share")?;
-        if section.take("allow_password_grant")?.unwrap_or(false) {
-            return Err(section.error("allow_password_grant", "the password grant is not available yet"));
-        }
+        let passwords = PasswordSettings::read(&mut section)?;
         section.take::<bool>("volatile_codes")?;
-        for key in ["tier_memory", "tier_disk", "password_threads", "password_queue"] {
-            if section.take::<usize>(key)? == Some(0) {
-                return Err(section.error(key, "it is zero"));
-            }
+        for key in ["tier_memory", "tier_disk"] {
+            positive(&mut section, key)?;
         }
         section.finish()?;
-        Ok(Self { server, http, memory_capacity, client_share })
+        Ok(Self { server, http, passwords, memory_capacity, client_share })
     }
 
     pub(crate) fn token_store(&self) -> Result<MemoryTokenStore, InvalidConfig> {
@@ -88,6 +121,10 @@ fn read_server(section: &mut Section) -> Result<Settings, InvalidConfig> {
 }
 
 impl HttpSettings {
+    pub(crate) fn proxies(&self) -> Vec<IpAddr> {
+        self.trusted_proxies.clone()
+    }
+
     pub(crate) fn apply(&self, router: RouterBuilder) -> RouterBuilder {
         let router = router
             .require_https(self.require_https)
