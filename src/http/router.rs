@@ -312,7 +312,10 @@ impl Options {
         }
         let is_url = |url: &str| {
             let rest = url.strip_prefix("https://").or(url.strip_prefix("http://"));
-            rest.is_some_and(|rest| !rest.is_empty()) && !url.ends_with('/') && url.bytes().all(in_uri)
+            rest.is_some_and(|rest| !rest.is_empty())
+                && !url.ends_with('/')
+                && !url.contains(['?', '#'])
+                && url.bytes().all(in_uri)
         };
         if self.public_url.as_deref().is_some_and(|url| !is_url(url)) {
             return error(

@@ -196,3 +196,14 @@ fn iss_02_it_is_the_issuer_of_the_responses() {
         assert_eq!(query_value(&location, "iss"), Some(issuer.clone()), "{location}");
     }
 }
+
+#[test]
+fn ae_27_an_endpoint_has_no_fragment() {
+    let server = Harness::new();
+    for wrong in ["/oauth#x", "/oauth?x", "oauth", "/oauth/"] {
+        let error = Router::builder(server.server.clone()).base_path(wrong).build().unwrap_err();
+        assert_eq!(error.setting(), "base_path", "{wrong}");
+    }
+    let error = Router::builder(server.server.clone()).public_url("https://id.example#x").build();
+    assert!(error.is_err());
+}

@@ -5,7 +5,6 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
@@ -38,8 +37,20 @@ impl Demo {
         Self::spawn(files, &[flags, &["--config", path.to_str().unwrap()]].concat())
     }
 
+    /// On another framework than hyper.
+    pub(crate) fn start_on(framework: &str, config: &str) -> Self {
+        let files = Files::new();
+        let path = files.config();
+        fs::write(&path, config).unwrap();
+        Self::spawn_on(framework, files, &["--config", path.to_str().unwrap()])
+    }
+
     pub(crate) fn spawn(files: Files, flags: &[&str]) -> Self {
-        let mut child = command(&[&["--listen", "127.0.0.1:0"], flags].concat())
+        Self::spawn_on("hyper", files, flags)
+    }
+
+    fn spawn_on(framework: &str, files: Files, flags: &[&str]) -> Self {
+        let mut child = command_of(framework, &[&["--listen", "127.0.0.1:0"], flags].concat())
             .stdout(Stdio::piped())
             .stderr(File::create(files.log()).unwrap())
             .spawn()
@@ -270,16 +281,21 @@ pub(crate) fn until(mut condition: impl FnMut() -> bool) -> bool {
 }
 
 fn command(flags: &[&str]) -> Command {
-    let mut command = Command::new(&*EXAMPLE);
+    command_of("hyper", flags)
+}
+
+fn command_of(framework: &str, flags: &[&str]) -> Command {
+    let mut command = Command::new(example(framework));
     command.args(flags).env_remove("RUST_LOG").stdin(Stdio::null());
     command
 }
 
 /// `cargo test` builds the examples, but `cargo test --test it` does not.
-static EXAMPLE: LazyLock<PathBuf> = LazyLock::new(|| {
+fn example(framework: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap();
     let profile = own.parent().and_then(Path::parent).unwrap();
-    let example = profile.join("examples/hyper").with_extension(std::env::consts::EXE_EXTENSION);
-    assert!(example.exists(), "{} is missing: cargo build --example hyper", example.display());
+    let name = Path::new("examples").join(framework).with_extension(std::env::consts::EXE_EXTENSION);
+    let example = profile.join(name);
+    assert!(example.exists(), "{} is missing: cargo build --examples", example.display());
     example
-});
+}
