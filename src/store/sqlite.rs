@@ -155,15 +155,17 @@ impl SqliteStore {
 impl TokenStore for SqliteStore {
     async fn insert(&self, grant: Arc<Grant>) -> Result<Insert, StoreError> {
         let (row, now) = (Row::of(&grant), grant.updated_at());
-        let inserted = self.write(move |connection| grants::insert(connection, &row)).await;
-        match inserted {
-            Ok(true) if self.0.writer.is_purge_due() => {
-                // Nobody waits for it, and a failure shows at the next write.
-                self.0
-                    .writer
-                    .submit(move |connection| grants::purge(connection, now.minus(PURGE_DELAY), PURGE_BATCH));
-                Ok(Insert::Inserted)
+        let is_purge_due = self.0.writer.is_purge_due();
+        let inserted = self.write(move |connection| {
+            let inserted = grants::insert(connection, &row)?;
+            if is_purge_due {
+                // A failure is no reason to refuse the grant; one that ends the transaction
+                // shows when it is committed.
+                let _ = grants::purge(connection, now.minus(PURGE_DELAY), PURGE_BATCH);
             }
+            Ok(inserted)
+        });
+        match inserted.await {
             Ok(true) => Ok(Insert::Inserted),
             Ok(false) => Ok(Insert::Occupied),
             Err(failure) if failure.is_full() => Ok(Insert::Full),

@@ -54,14 +54,6 @@ impl Writer {
         job::run(&self.queue, work).await
     }
 
-    /// Has `work` done some time.
-    pub(super) fn submit<T: Send + 'static>(
-        &self,
-        work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) {
-        drop(job::submit(&self.queue, work));
-    }
-
     /// True at every so many calls: one for each insert.
     pub(super) fn is_purge_due(&self) -> bool {
         (self.inserts.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(INSERTS_PER_PURGE)

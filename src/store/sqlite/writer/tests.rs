@@ -32,11 +32,11 @@ impl Gate {
             Writer::start(connection, Vec::new(), &SqliteStoreBuilder::new(Path::new("unused"))).unwrap();
         let (release, wait) = mpsc::channel();
         let (waits, is_waiting) = mpsc::channel();
-        writer.submit(move |_| {
+        drop(job::submit(&writer.queue, move |_| {
             let _ = waits.send(());
             let _ = wait.recv();
             Ok(())
-        });
+        }));
         is_waiting.recv().unwrap();
         Self { writer, release }
     }
@@ -123,11 +123,11 @@ fn calls_beyond_the_length_of_the_queue_are_unavailable() {
     let writer = Writer::start(Connection::open_in_memory().unwrap(), Vec::new(), &options).unwrap();
     let (release, blocked) = mpsc::channel::<()>();
     let (waits, is_waiting) = mpsc::channel();
-    writer.submit(move |_| {
+    drop(job::submit(&writer.queue, move |_| {
         let _ = waits.send(());
         let _ = blocked.recv();
         Ok(())
-    });
+    }));
     is_waiting.recv().unwrap();
     let answers: Vec<_> = (0..3).map(|_| job::submit(&writer.queue, |_| Ok(()))).collect();
     release.send(()).unwrap();
