@@ -1,5 +1,6 @@
 //! [`SqliteStore`]: grants, clients and users in one file.
 
+mod checkpoint;
 mod error;
 mod failure;
 mod file;
@@ -28,6 +29,7 @@ use super::{
     ClientRegistry, ClientStore, GrantQuery, Insert, PURGE_DELAY, Page, Read, Remove, Replace, StoreError,
     TokenStore, UserRegistry, UserStore,
 };
+use checkpoint::Checkpoints;
 pub use error::SqliteOpenError;
 use failure::Failure;
 use grants::Row;
@@ -74,10 +76,15 @@ struct Handle {
     readers: Readers,
     /// Pages of grants are read here, so that they never keep requests waiting.
     administration: Readers,
+    /// The writer tells it what to do.
+    _checkpoints: Checkpoints,
 }
 
-/// How many expired records are deleted in one go: few enough that requests do not notice.
-const PURGE_BATCH: usize = 64;
+/// How many expired records an insert deletes, when it is its turn.
+const PURGED_BY_INSERT: usize = 64;
+/// How many are deleted in one go when one batch follows the other: few, since requests that
+/// come meanwhile wait for two of them.
+const PURGE_BATCH: usize = 16;
 
 impl SqliteStore {
     /// Opens the store at `path`, with the defaults of [`builder`](Self::builder). It is made
@@ -123,10 +130,11 @@ impl SqliteStore {
         let connect = || schema::connect(&path, options);
         let mut readers = Readers::start("grantor-read", connect, options.readers, options.queue)?;
         let mut administration = Readers::start("grantor-admin", connect, 1, options.queue)?;
-        let mut threads = readers.take_threads();
-        threads.extend(administration.take_threads());
-        let writer = Writer::start(connect()?, threads, options)?;
-        Ok(Self(Arc::new(Handle { path, writer, readers, administration })))
+        let mut checkpoints = Checkpoints::start(connect)?;
+        let all = [&mut readers, &mut administration, checkpoints.readers()];
+        let threads = all.into_iter().flat_map(Readers::take_threads).collect();
+        let writer = Writer::start(connect()?, threads, Some(checkpoints.trigger()), options)?;
+        Ok(Self(Arc::new(Handle { path, writer, readers, administration, _checkpoints: checkpoints })))
     }
 
     async fn write<T: Send + 'static>(
@@ -161,7 +169,7 @@ impl TokenStore for SqliteStore {
             if is_purge_due {
                 // A failure is no reason to refuse the grant; one that ends the transaction
                 // shows when it is committed.
-                let _ = grants::purge(connection, now.minus(PURGE_DELAY), PURGE_BATCH);
+                let _ = grants::purge(connection, now.minus(PURGE_DELAY), PURGED_BY_INSERT);
             }
             Ok(inserted)
         });

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::job::{self, Job};
 use super::queue::Queue;
 
-/// Threads that read, each with a connection of its own.
+/// Threads beside the writer, each with a connection of its own.
 pub(super) struct Readers {
     queue: Arc<Queue<Box<dyn Job>>>,
     threads: Vec<JoinHandle<()>>,
@@ -31,6 +31,10 @@ impl Readers {
             readers.threads.push(thread.spawn(move || serve(&queue, &connection))?);
         }
         Ok(readers)
+    }
+
+    pub(super) fn queue(&self) -> Arc<Queue<Box<dyn Job>>> {
+        Arc::clone(&self.queue)
     }
 
     /// Whoever closes the file waits for them.

@@ -47,6 +47,9 @@ fn prepare(connection: &mut Connection, busy_timeout: Duration) -> Result<(), Sq
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // In KiB.
     connection.pragma_update(None, "cache_size", -16_384)?;
+    // The log is taken into the file beside the writer, which only has to do it itself when
+    // there is never a moment at which all of it has been taken. In pages.
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 8_192, |_| Ok(()))?;
     // A log that has once become long does not stay so.
     connection.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))?;
     migrate(connection, &MIGRATIONS)

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::checkpoint::Trigger;
 use super::failure::Failure;
 use super::job::{self, Job};
 use super::queue::Queue;
@@ -33,12 +34,13 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         readers: Vec<JoinHandle<()>>,
+        mut checkpoints: Option<Trigger>,
         options: &SqliteStoreBuilder,
     ) -> Result<Self, SqliteOpenError> {
         let queue = Arc::new(Queue::new(options.queue));
         let writer = Self { queue: Arc::clone(&queue), inserts: AtomicUsize::new(0) };
         thread::Builder::new().name("grantor-write".to_owned()).spawn(move || {
-            serve(&queue, &connection);
+            serve(&queue, &connection, checkpoints.as_mut());
             // The last connection takes the log into the file, and of two that are closed at
             // once neither may be the last.
             readers.into_iter().for_each(|reader| drop(reader.join()));
@@ -66,7 +68,7 @@ impl Drop for Writer {
     }
 }
 
-fn serve(queue: &Queue<Box<dyn Job>>, connection: &Connection) {
+fn serve(queue: &Queue<Box<dyn Job>>, connection: &Connection, mut checkpoints: Option<&mut Trigger>) {
     let mut hoped = 1;
     loop {
         let group = queue.take_many(hoped, PATIENCE, LARGEST_GROUP);
@@ -76,6 +78,9 @@ fn serve(queue: &Queue<Box<dyn Job>>, connection: &Connection) {
         hoped = group.len();
         // A panic drops the group, which tells its callers, and is no reason to stop.
         let _ = catch_unwind(AssertUnwindSafe(|| commit(connection, group)));
+        if let Some(checkpoints) = &mut checkpoints {
+            checkpoints.committed(connection);
+        }
     }
 }
 
