@@ -15,6 +15,8 @@ use crate::scope::Scope;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+// What this version does not know may restrict what the user may do.
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct User {
     subject: Subject,
     username: String,

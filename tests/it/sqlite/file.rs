@@ -9,7 +9,7 @@ use grantor::store::{
     TokenStore as _, UserRegistry as _, UserStore as _,
 };
 use grantor::testing::block_on;
-use grantor::{Client, ClientId, Subject, User};
+use grantor::{Client, ClientId, Subject, User, UserPassword};
 use rusqlite::Connection;
 
 use super::{Directory, Mount, filled, until};
@@ -52,18 +52,21 @@ fn the_threads_end_with_the_last_handle() {
 
 #[test]
 fn what_was_written_is_there_when_the_file_is_opened_again() {
+    const PASSWORD: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA";
+    let alice = User::new(Subject::new("s").unwrap(), "alice");
+    let alice = alice.password(UserPassword::Phc(PASSWORD.parse().unwrap()));
     let directory = Directory::new();
     let store = directory.open();
     block_on(async {
         store.put_client(Client::public("app").build().unwrap()).await.unwrap();
-        store.put_user(User::new(Subject::new("s").unwrap(), "alice")).await.unwrap();
+        store.put_user(alice.clone()).await.unwrap();
         store.set_valid_after(crate::support::START).await.unwrap();
     });
     drop(store);
     let store = filled(&directory, 3);
     block_on(async {
         assert!(store.client(&"app".parse().unwrap()).await.unwrap().is_some());
-        assert!(store.user("alice").await.unwrap().is_some());
+        assert_eq!(store.user("alice").await.unwrap().as_deref(), Some(&alice));
         assert_eq!(store.valid_after().await.unwrap(), crate::support::START);
         assert_eq!(store.find(&GrantQuery::new()).await.unwrap().grants.len(), 3);
     });

@@ -104,6 +104,11 @@ fn a_record_that_makes_no_sense_is_a_failure_and_not_an_absence() {
     other.execute_batch("UPDATE clients SET record = '{}'").unwrap();
     let error = block_on(store.client(client.id())).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Other);
+    block_on(store.put_user(User::new(Subject::new("s-1").unwrap(), "alice"))).unwrap();
+    let unknown = r#"UPDATE users SET record = replace(record, '"enabled"', '"restricted":true,"enabled"')"#;
+    other.execute_batch(unknown).unwrap();
+    let error = block_on(store.user("alice")).unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Other, "what it does not know may restrict");
 }
 
 fn rows(connection: &Connection) -> Vec<(i64, String, i64)> {
