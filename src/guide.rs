@@ -4,12 +4,19 @@
 //!   authorization code flow.
 //! * [`first_store`]: keep clients and grants where your data is.
 //! * [`certified_store`]: a store over a database, and how you come to trust it.
+//! * [`sqlite`]: `SQLite` in production: backup, size, several processes, outages.
 //! * [`life_of_a_grant`]: what a request does to the record, and why two at once do no harm.
 //! * [`testing`]: time, randomness, failures and lost answers in your tests.
 
 // The pages link to what some features bring.
 #![cfg_attr(
-    not(all(feature = "http", feature = "memory", feature = "testing", feature = "tracing")),
+    not(all(
+        feature = "http",
+        feature = "memory",
+        feature = "sqlite",
+        feature = "testing",
+        feature = "tracing"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
@@ -21,6 +28,9 @@ pub mod first_store {}
 
 #[doc = include_str!("guide/certified_store.md")]
 pub mod certified_store {}
+
+#[doc = include_str!("guide/sqlite.md")]
+pub mod sqlite {}
 
 #[doc = include_str!("guide/life_of_a_grant.md")]
 pub mod life_of_a_grant {}
