@@ -75,6 +75,23 @@ fn what_was_written_is_there_when_the_file_is_opened_again() {
 }
 
 #[test]
+fn a_new_file_may_be_opened_by_many_at_once() {
+    for _ in 0..10 {
+        let directory = Directory::new();
+        let stores: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| SqliteStore::open(directory.file()))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
+        });
+        let client = Client::public("app").build().unwrap();
+        block_on(stores[0].put_client(client.clone())).unwrap();
+        for store in stores {
+            assert_eq!(block_on(store.client(client.id())).unwrap().as_deref(), Some(&client));
+        }
+    }
+}
+
+#[test]
 fn clients_and_users_are_listed_in_pages() {
     let store = Directory::new().open();
     block_on(async {
