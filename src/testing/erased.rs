@@ -7,11 +7,12 @@ use std::sync::Arc;
 use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::grant::{Grant, Revision};
-use crate::id::{ClientId, GrantId};
+use crate::id::{ClientId, GrantId, Subject};
 use crate::store::{
-    ClientStore, DynClientStore, DynTokenStore, GrantQuery, Insert, Page, Read, Remove, Replace, StoreError,
-    TokenStore,
+    ClientStore, DynClientStore, DynTokenStore, DynUserStore, GrantQuery, Insert, Page, Read, Remove,
+    Replace, StoreError, TokenStore, UserStore,
 };
+use crate::user::User;
 
 /// `store`, erased.
 ///
@@ -29,6 +30,11 @@ pub fn token_store(store: impl TokenStore) -> impl TokenStore {
 /// `store`, erased.
 pub fn client_store(store: impl ClientStore) -> impl ClientStore {
     Erased::<dyn DynClientStore>(Box::new(store))
+}
+
+/// `store`, erased.
+pub fn user_store(store: impl UserStore) -> impl UserStore {
+    Erased::<dyn DynUserStore>(Box::new(store))
 }
 
 struct Erased<S: ?Sized>(Box<S>);
@@ -57,6 +63,17 @@ impl TokenStore for Erased<dyn DynTokenStore> {
 
     async fn purge_expired(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.0.purge_expired(now, limit).await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl UserStore for Erased<dyn DynUserStore> {
+    async fn user(&self, username: &str) -> Result<Option<Arc<User>>, StoreError> {
+        self.0.user(username).await
+    }
+
+    async fn subject(&self, subject: &Subject) -> Result<Option<Arc<User>>, StoreError> {
+        self.0.subject(subject).await
     }
 }
 

@@ -84,6 +84,8 @@ fn the_memory_client_store_keeps_its_contract() {
 fn the_memory_user_store_keeps_its_contract() {
     block_on(contract::user_store(async |users| MemoryUserStore::from_iter(users))).unwrap();
     block_on(contract::user_store(async |users| cached(MemoryUserStore::from_iter(users)))).unwrap();
+    block_on(contract::user_store(async |users| erased::user_store(MemoryUserStore::from_iter(users))))
+        .unwrap();
     block_on(contract::user_registry(async || MemoryUserStore::new())).unwrap();
     block_on(contract::user_registry(async || Arc::new(MemoryUserStore::new()))).unwrap();
     block_on(contract::user_registry(async || cached(LatencyStore::new(MemoryUserStore::new())))).unwrap();

@@ -70,6 +70,7 @@ fn the_client_store_keeps_its_contract() {
         LatencyStore::new(Arc::new(cached(with(clients).await)))
     }))
     .unwrap();
+    block_on(contract::client_store(async |clients| erased::client_store(with(clients).await))).unwrap();
     block_on(contract::client_registry(async || directory.new_store())).unwrap();
     block_on(contract::client_registry(async || cached(Arc::new(directory.new_store())))).unwrap();
 }
@@ -86,6 +87,7 @@ fn the_user_store_keeps_its_contract() {
     };
     block_on(contract::user_store(with)).unwrap();
     block_on(contract::user_store(async |users| cached(with(users).await))).unwrap();
+    block_on(contract::user_store(async |users| erased::user_store(with(users).await))).unwrap();
     block_on(contract::user_registry(async || directory.new_store())).unwrap();
     block_on(contract::user_registry(async || cached(LatencyStore::new(directory.new_store())))).unwrap();
 }
