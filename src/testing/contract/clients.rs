@@ -7,6 +7,7 @@ use crate::secret::ClientSecret;
 use crate::store::{ClientRegistry, ClientStore};
 use crate::testing::{join_all, yield_for};
 
+use super::users::PHC;
 use super::{Checked, Probe, Rule, Violations, check_each, unmade};
 
 /// Checks a [`ClientStore`]: every registration comes back as it was made, under its exact
@@ -189,6 +190,7 @@ fn shapes() -> Checked<[Client; 4]> {
         .auth_methods([AuthMethod::ClientSecretPost, AuthMethod::ClientSecretBasic])
         .secret(hashed("first"))
         .secret(hashed("second").expires_at(Timestamp::from_millis(4_102_444_800_123)))
+        .secret(HashedSecret::chosen(PHC.parse().map_err(unmade)?))
         .grant_type(GrantTypeName::AUTHORIZATION_CODE)
         .grant_type(GrantTypeName::CLIENT_CREDENTIALS)
         .grant_type(GrantTypeName::new("urn:example:grant").map_err(unmade)?)

@@ -3,7 +3,7 @@ use crate::id::Subject;
 use crate::scope::Scope;
 use crate::store::{UserRegistry, UserStore};
 use crate::testing::{join_all, yield_for};
-use crate::user::User;
+use crate::user::{User, UserPassword};
 
 use super::{Checked, Probe, Rule, Violations, check_each, unmade};
 
@@ -197,6 +197,10 @@ impl<S: UserRegistry> Probe<S> {
     }
 }
 
+/// A hash of nothing that anyone uses.
+pub(super) const PHC: &str =
+    "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+
 /// A hundred users.
 fn samples() -> Checked<Vec<User>> {
     Ok([shapes()?.to_vec(), look_alikes()?.to_vec(), many()?].concat())
@@ -207,8 +211,10 @@ fn shapes() -> Checked<[User; 3]> {
     let full = user("Zoë's \"id\" \\ 100%", "zoë@example.org")?
         .enabled(false)
         .valid_after(Timestamp::from_millis(4_102_444_800_123))
-        .scopes(Scope::parse("b a").map_err(unmade)?);
-    Ok([full, user("s-none", "none")?.scopes(Scope::empty()), user("s-any", "any")?])
+        .scopes(Scope::parse("b a").map_err(unmade)?)
+        .password(UserPassword::Phc(PHC.parse().map_err(unmade)?));
+    let external = user("s-none", "none")?.scopes(Scope::empty()).password(UserPassword::External);
+    Ok([full, external, user("s-any", "any")?])
 }
 
 /// The last two look the same and are not: one letter, and a letter with an accent.
