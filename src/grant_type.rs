@@ -155,7 +155,19 @@ impl fmt::Debug for Authenticated<'_> {
 ///
 /// What narrows it, such as [`at_most`](Self::at_most), is for new grants: a code or a
 /// refresh token stands for what was allowed before.
-pub struct Approval(pub(crate) Approved);
+pub struct Approval(pub(crate) Approved, pub(crate) Vec<(&'static str, Member)>);
+
+/// The value of a member that an extension grant adds to the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Member {
+    /// A text.
+    Text(String),
+    /// A whole number.
+    Number(u64),
+    /// True or false.
+    Truth(bool),
+}
 
 pub(crate) enum Approved {
     /// A grant that begins with this request.
@@ -171,14 +183,17 @@ impl Approval {
     /// registered for it. There is no refresh token (RFC 6749 §4.4.3).
     #[must_use]
     pub fn for_client() -> Self {
-        Self(Approved::New { subject: None, auth_time: None, most: None, refreshable: false })
+        Self(Approved::New { subject: None, auth_time: None, most: None, refreshable: false }, Vec::new())
     }
 
     /// The client may act for `subject`, with the scope it asks for, as far as it is
     /// registered for it. A refresh token is issued if the client's registration allows it.
     #[must_use]
     pub fn for_subject(subject: Subject) -> Self {
-        Self(Approved::New { subject: Some(subject), auth_time: None, most: None, refreshable: true })
+        Self(
+            Approved::New { subject: Some(subject), auth_time: None, most: None, refreshable: true },
+            Vec::new(),
+        )
     }
 
     /// Grants no more than `most`, whatever the client is registered for.
@@ -199,6 +214,17 @@ impl Approval {
         self
     }
 
+    /// Adds a member to the answer (RFC 6749 §5.1). One that specifications define is not replaced,
+    /// and of two with one name the first stays.
+    #[must_use]
+    pub fn member(mut self, name: &'static str, value: Member) -> Self {
+        const DEFINED: [&str; 5] = ["access_token", "token_type", "expires_in", "refresh_token", "scope"];
+        if !DEFINED.contains(&name) && self.1.iter().all(|(own, _)| *own != name) {
+            self.1.push((name, value));
+        }
+        self
+    }
+
     /// Issues no refresh token.
     #[must_use]
     pub fn without_refresh_token(mut self) -> Self {
@@ -214,7 +240,7 @@ impl Approval {
     /// # Errors
     /// When there is no code, or it is not one of this server's.
     pub fn of_code(request: &Authenticated<'_>) -> Result<Self, Error> {
-        request.presented(Parameter::Code).map(|code| Self(Approved::Code(code)))
+        request.presented(Parameter::Code).map(|code| Self(Approved::Code(code), Vec::new()))
     }
 
     /// Whatever the refresh token in the request stands for, once the server has found it
@@ -223,7 +249,9 @@ impl Approval {
     /// # Errors
     /// When there is no refresh token, or it is not one of this server's.
     pub fn of_refresh_token(request: &Authenticated<'_>) -> Result<Self, Error> {
-        request.presented(Parameter::RefreshToken).map(|token| Self(Approved::RefreshToken(token)))
+        request
+            .presented(Parameter::RefreshToken)
+            .map(|token| Self(Approved::RefreshToken(token), Vec::new()))
     }
 }
 

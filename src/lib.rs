@@ -17,6 +17,7 @@ mod parameter;
 mod parameters;
 pub mod password;
 mod pkce;
+pub mod policy;
 mod redirect_uri;
 pub mod resource;
 mod scope;

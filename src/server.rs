@@ -19,8 +19,9 @@ use crate::grant_type::GrantTypes;
 use crate::id::{ClientId, GrantId, GrantTypeName, Subject};
 use crate::limiter::DynAttemptLimiter;
 use crate::password::DynPasswordVerifier;
+use crate::policy::{DynTokenPolicy, Limits, PolicyRequest};
 use crate::scope::ScopeDefinition;
-use crate::secret::Password;
+use crate::secret::{ClientSecret, Password};
 use crate::server_key::Subkeys;
 use crate::settings::Settings;
 use crate::store::{
@@ -76,6 +77,7 @@ pub(crate) struct Core {
     pub(crate) verifier: Option<Box<dyn DynPasswordVerifier>>,
     pub(crate) user_registry: Option<Box<dyn DynUserRegistry>>,
     pub(crate) limiter: Box<dyn DynAttemptLimiter>,
+    pub(crate) policy: Option<Box<dyn DynTokenPolicy>>,
     clock: Box<dyn Clock>,
     entropy: Box<dyn Entropy>,
     events: Box<dyn EventSink>,
@@ -84,6 +86,14 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// What the host's own rules limit tokens to.
+    pub(crate) async fn limits(&self, request: PolicyRequest<'_>) -> Result<Limits, Error> {
+        match &self.policy {
+            Some(policy) => policy.limits(&request).await,
+            None => Ok(Limits::none()),
+        }
     }
 
     pub(crate) fn seed(&self) -> Result<Seed, Error> {
@@ -254,6 +264,24 @@ impl AuthorizationServer {
     /// When the store failed; some grants may then still stand.
     pub async fn revoke_subject(&self, subject: &Subject) -> Result<usize, Error> {
         manage::revoke_all(&self.0, GrantQuery::new().of_subject(subject.clone())).await
+    }
+
+    /// Gives a client one more secret, in `registry`, which is the server's client store or what is
+    /// behind it. The secret is shown this once. `None` if there is no such client.
+    ///
+    /// The secrets that it has go on to be accepted until `others_until`, so that the client can
+    /// change over; one that ends sooner still does.
+    ///
+    /// # Errors
+    /// When the registry failed, there is no randomness, or the client has as many secrets as it
+    /// may: [`InvalidClient`](crate::InvalidClient) is the source then.
+    pub async fn rotate_client_secret(
+        &self,
+        registry: &impl ClientRegistry,
+        client: &ClientId,
+        others_until: Option<Timestamp>,
+    ) -> Result<Option<ClientSecret>, Error> {
+        manage::rotate_client_secret(&self.0, registry, client, others_until).await
     }
 
     /// Removes a client from `registry`, which is the server's client store or what is behind it,

@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::grant::{Allowed, CodeTerms, Grant};
 use crate::id::{ClientId, GrantId, GrantTypeName, Subject};
 use crate::pkce::{CodeChallenge, CodeChallengeMethod};
+use crate::policy::PolicyRequest;
 use crate::redirect_uri::RedirectUri;
 use crate::scope::{Scope, ScopeDefinition};
 use crate::server::Core;
@@ -216,7 +217,10 @@ async fn issue(
     if !client.may_use(&GrantTypeName::AUTHORIZATION_CODE) {
         return Err(unauthorized(client));
     }
+    let (grant_type, subject) = (&GrantTypeName::AUTHORIZATION_CODE, Some(consent.subject));
+    let limits = core.limits(PolicyRequest { client, grant_type, subject, now }).await?;
     let most = asked.scope.intersection(client.scopes());
+    let most = limits.within(Some(most)).unwrap_or_else(Scope::empty);
     let scope = approvable(core, consent.subject, asked.began_at, approved, most).await?;
     let allowed = Allowed {
         client: client.id().clone(),

@@ -1,8 +1,11 @@
 //! What administration does: ending grants, and removing whoever they belong to.
 
-use crate::error::Error;
+use crate::client::{Client, ClientBuilder};
+use crate::clock::Timestamp;
+use crate::error::{Error, StoreError};
 use crate::event::{Event, RemovalReason};
 use crate::id::{ClientId, GrantId, Subject};
+use crate::secret::ClientSecret;
 use crate::server::Core;
 use crate::store::{ClientRegistry, GrantQuery, Read, Remove, UserRegistry};
 
@@ -46,6 +49,29 @@ pub(crate) async fn remove_client(
     let was_there = registry.remove_client(id).await?;
     revoke_all(core, GrantQuery::new().of_client(id.clone())).await?;
     Ok(was_there)
+}
+
+/// The new secret beside the ones before, and their end.
+pub(crate) async fn rotate_client_secret(
+    core: &Core,
+    registry: &impl ClientRegistry,
+    id: &ClientId,
+    others_until: Option<Timestamp>,
+) -> Result<Option<ClientSecret>, Error> {
+    let Some(client) = registry.client(id).await? else { return Ok(None) };
+    let (secret, hashed) = Client::generate_secret()?;
+    let now = core.now();
+    // Those that have ended make room.
+    let live = client.secrets().iter().filter(|own| own.expiry().is_none_or(|end| now < end));
+    let ending = live.map(|own| match (own.expiry(), others_until) {
+        (Some(end), Some(until)) => own.clone().expires_at(end.min(until)),
+        (None, Some(until)) => own.clone().expires_at(until),
+        (_, None) => own.clone(),
+    });
+    let builder = ending.fold(client.to_builder().without_secrets(), ClientBuilder::secret);
+    let changed = builder.secret(hashed).build().map_err(StoreError::other)?;
+    registry.put_client(changed).await?;
+    Ok(Some(secret))
 }
 
 /// The user first, as in [`remove_client`].

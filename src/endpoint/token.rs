@@ -10,11 +10,12 @@ use crate::client::authentication::{Credentials, HeaderCredentials};
 use crate::clock::Timestamp;
 use crate::error::{Error, ScopeFailure};
 use crate::event::Event;
-use crate::grant::{Allowed, Grant, Issued, IssuedRefresh, Redemption, RefreshRequest};
-use crate::grant_type::{Approval, Approved, Authenticated, DynGrantType, Exchange, Refreshing};
+use crate::grant::{Allowed, Grant, Issued, IssuedRefresh, Redemption, RefreshRequest, Terms};
+use crate::grant_type::{Approved, Authenticated, DynGrantType, Exchange, Member, Refreshing};
 use crate::id::{GrantId, GrantTypeName};
 use crate::parameter::Parameter;
 use crate::parameters::Parameters;
+use crate::policy::{Limits, PolicyRequest};
 use crate::scope::Scope;
 use crate::secret::{AccessToken, RefreshToken};
 use crate::server::Core;
@@ -92,6 +93,7 @@ pub struct TokenResponse {
     refresh_token: Option<RefreshToken>,
     scope: Scope,
     grant: GrantId,
+    members: Vec<(&'static str, Member)>,
 }
 
 impl TokenResponse {
@@ -120,6 +122,11 @@ impl TokenResponse {
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// What an extension grant adds to the answer.
+    pub fn members(&self) -> impl Iterator<Item = (&'static str, &Member)> {
+        self.members.iter().map(|(name, value)| (*name, value))
     }
 
     /// The record that the access token is in: its grant, or a child of it for a client whose
@@ -153,16 +160,17 @@ async fn answer(
     let client = authenticate::client(core, request.header, parameters, request.peer, now).await?;
     let client: &Client = authenticated.insert(client);
     let (grant_type, handler) = select(core, name, client)?;
-    let approval = Authenticated::new(core, client, parameters, request.peer, now);
-    let approval = handler.approve(&approval).await?;
-    let issued = issue(core, approval, grant_type, client, parameters, now).await?;
+    let request = Authenticated::new(core, client, parameters, request.peer, now);
+    let approval = handler.approve(&request).await?;
+    let members = approval.1;
+    let issued = issue(core, approval.0, grant_type, client, parameters, now).await?;
     core.report(&Event::TokenIssued {
         grant_type,
         client: client.id(),
         grant: issued.id,
         scope: &issued.scope,
     });
-    Ok(respond(core, issued, parameters, now))
+    Ok(TokenResponse { members, ..respond(core, issued, parameters, now) })
 }
 
 /// Off on the server, or off for the client (RFC 6749 §5.2)?
@@ -183,17 +191,22 @@ fn select<'c>(
 
 async fn issue(
     core: &Core,
-    approval: Approval,
+    approved: Approved,
     grant_type: &GrantTypeName,
     client: &Client,
     parameters: &Parameters<'_>,
     now: Timestamp,
 ) -> Result<Issued, Error> {
-    match approval.0 {
-        Approved::Code(code) => exchange(core, client, &code, parameters, now).await,
-        Approved::RefreshToken(token) => refresh(core, client, &token, parameters, now).await,
+    let subject = match &approved {
+        Approved::New { subject, .. } => subject.as_ref(),
+        Approved::Code(_) | Approved::RefreshToken(_) => None,
+    };
+    let limits = core.limits(PolicyRequest { client, grant_type, subject, now }).await?;
+    match approved {
+        Approved::Code(code) => exchange(core, client, &code, parameters, &limits, now).await,
+        Approved::RefreshToken(token) => refresh(core, client, &token, parameters, &limits, now).await,
         Approved::New { subject, auth_time, most, refreshable } => {
-            let scope = scope::resolve(core, client, parameters, most.as_ref())?;
+            let scope = scope::resolve(core, client, parameters, limits.within(most).as_ref())?;
             let allowed = Allowed {
                 client: client.id().clone(),
                 subject,
@@ -202,7 +215,7 @@ async fn issue(
                 began_at: now,
                 auth_time,
             };
-            begin(core, client, allowed, refreshable, now).await
+            begin(core, client, allowed, refreshable, &limits, now).await
         }
     }
 }
@@ -213,12 +226,19 @@ pub(crate) async fn begin(
     client: &Client,
     allowed: Allowed,
     refreshable: bool,
+    limits: &Limits,
     now: Timestamp,
 ) -> Result<Issued, Error> {
-    let terms = core.settings.terms(client, refreshable);
+    let terms = terms(core, client, refreshable, limits);
     let (grant, issued) = Grant::active(allowed, &terms, &core.seed()?, now);
     settle::insert(core, grant, &issued.digest).await?;
     Ok(issued)
+}
+
+fn terms(core: &Core, client: &Client, refreshable: bool, limits: &Limits) -> Terms {
+    let mut terms = core.settings.terms(client, refreshable);
+    terms.access_lifetime = limits.shorten(terms.access_lifetime);
+    terms
 }
 
 async fn exchange(
@@ -226,6 +246,7 @@ async fn exchange(
     client: &Client,
     code: &Presented,
     parameters: &Parameters<'_>,
+    limits: &Limits,
     now: Timestamp,
 ) -> Result<Issued, Error> {
     let seed = core.seed()?;
@@ -235,7 +256,7 @@ async fn exchange(
             redirect_uri: parameters.get(Parameter::RedirectUri),
             verifier: parameters.get(Parameter::CodeVerifier),
         },
-        terms: core.settings.terms(client, true),
+        terms: terms(core, client, true, limits),
         seed: &seed,
         now,
         saw_it_unspent: false,
@@ -248,15 +269,18 @@ async fn refresh(
     client: &Client,
     token: &Presented,
     parameters: &Parameters<'_>,
+    limits: &Limits,
     now: Timestamp,
 ) -> Result<Issued, Error> {
     let seed = core.seed()?;
     let secret = RefreshSecret::from_bytes(&token.secret);
     let scope = parameters.get(Parameter::Scope).map(Scope::parse).transpose();
     let scope = scope.map_err(|_| ScopeFailure::Malformed)?;
+    let limited = limits.scope.as_ref().map(|most| client.scopes().intersection(most));
+    let allowed = limited.as_ref().unwrap_or(client.scopes());
     let refreshing = Refreshing {
-        request: RefreshRequest { secret: &secret, scope: scope.as_ref(), allowed: client.scopes() },
-        terms: core.settings.terms(client, true),
+        request: RefreshRequest { secret: &secret, scope: scope.as_ref(), allowed },
+        terms: terms(core, client, true, limits),
         keys: &core.retry_keys,
         seed: &seed,
         now,
@@ -280,5 +304,6 @@ fn respond(core: &Core, issued: Issued, parameters: &Parameters<'_>, now: Timest
         refresh_token,
         scope: issued.scope,
         grant: issued.id,
+        members: Vec::new(),
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::endpoint::{AuthorizationResponse, Introspection, ResponseMode, TokenKind, TokenResponse};
 use crate::error::Error;
+use crate::grant_type::Member;
 use crate::resource::Refused;
 use crate::secret::RefreshToken;
 
@@ -97,7 +98,18 @@ impl Reply {
         }
         body.push_str(r#","scope":""#);
         body.push_str(scope);
-        body.push_str(r#""}"#);
+        body.push('"');
+        for (name, value) in response.members() {
+            body.push(',');
+            push_json(&mut body, name);
+            body.push(':');
+            match value {
+                Member::Text(text) => push_json(&mut body, text),
+                Member::Number(number) => drop(write!(body, "{number}")),
+                Member::Truth(truth) => drop(write!(body, "{truth}")),
+            }
+        }
+        body.push('}');
         Self { status: 200, common: JSON, headers: Vec::new(), body: body.into_bytes() }
     }
 
@@ -182,6 +194,12 @@ impl Reply {
         let _ = serde_json::to_writer(&mut bytes, body);
         Self { status, common: JSON, headers: Vec::new(), body: bytes }
     }
+}
+
+/// A text of somebody else's, with what JSON escapes.
+fn push_json(into: &mut String, text: &str) {
+    // Serializing a text cannot fail.
+    into.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
 
 /// Sends the browser on: by a 303, or with a page whose form it posts. It may hold a code.

@@ -11,6 +11,7 @@ use crate::grant_type::{
 use crate::id::GrantTypeName;
 use crate::limiter::{AttemptLimiter, DynAttemptLimiter, MemoryAttemptLimiter};
 use crate::password::{DynPasswordVerifier, PasswordVerifier};
+use crate::policy::{DynTokenPolicy, TokenPolicy};
 use crate::redirect_uri::web_host;
 use crate::scope::ScopeDefinition;
 use crate::server_key::ServerKey;
@@ -58,6 +59,7 @@ pub struct Builder {
     verifier: Option<Box<dyn DynPasswordVerifier>>,
     user_registry: Option<Box<dyn DynUserRegistry>>,
     limiter: Box<dyn DynAttemptLimiter>,
+    policy: Option<Box<dyn DynTokenPolicy>>,
     clock: Box<dyn Clock>,
     entropy: Box<dyn Entropy>,
     events: Box<dyn EventSink>,
@@ -81,6 +83,7 @@ impl Builder {
             verifier: None,
             user_registry: None,
             limiter: Box::new(MemoryAttemptLimiter::new()),
+            policy: None,
             clock: Box::new(SystemClock),
             entropy: Box::new(SystemEntropy),
             events: Box::new(NoEvents),
@@ -136,6 +139,12 @@ impl Builder {
     /// [`MemoryAttemptLimiter`] unless set.
     pub fn attempt_limiter(mut self, limiter: impl AttemptLimiter) -> Self {
         self.limiter = Box::new(limiter);
+        self
+    }
+
+    /// Rules of the host's own that make tokens narrower.
+    pub fn token_policy(mut self, policy: impl TokenPolicy) -> Self {
+        self.policy = Some(Box::new(policy));
         self
     }
 
@@ -199,6 +208,7 @@ impl Builder {
             verifier: self.verifier,
             user_registry: self.user_registry,
             limiter: self.limiter,
+            policy: self.policy,
             ticket_keys: server_key.subkeys("grantor/ticket/1"),
             retry_keys: server_key.subkeys("grantor/retry/1"),
             clock: self.clock,

@@ -3,6 +3,7 @@
 use crate::error::{ClientFailure, Error};
 use crate::grant::Allowed;
 use crate::id::{ClientId, GrantTypeName, Subject};
+use crate::policy::Limits;
 use crate::scope::Scope;
 use crate::secret::AccessToken;
 use crate::server::AuthorizationServer;
@@ -38,6 +39,6 @@ pub async fn mint(
         if subject.is_some() { GrantTypeName::AUTHORIZATION_CODE } else { GrantTypeName::CLIENT_CREDENTIALS };
     let id = client.id().clone();
     let allowed = Allowed { client: id, subject, grant_type, scope, began_at: now, auth_time: None };
-    let issued = crate::endpoint::token::begin(core, &client, allowed, false, now).await?;
+    let issued = crate::endpoint::token::begin(core, &client, allowed, false, &Limits::none(), now).await?;
     Ok(AccessToken::new(core.format.write(issued.id, &issued.access)))
 }

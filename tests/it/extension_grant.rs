@@ -1,7 +1,7 @@
 //! Extension grants, through the trait that the built-in ones use (RFC 6749 §4.5).
 
 use grantor::error::GrantFailure;
-use grantor::grant_type::{Approval, Authenticated, GrantType};
+use grantor::grant_type::{Approval, Authenticated, GrantType, Member};
 use grantor::store::MemoryTokenStore;
 use grantor::{Error, GrantTypeName, Parameter, Timestamp};
 
@@ -27,6 +27,12 @@ impl GrantType for VoucherGrant {
         }
         let approval =
             Approval::for_subject(alice()).at_most(scope("a b")).authenticated_at(Timestamp::EPOCH);
+        let approval = approval
+            .member("seat \"map\"", Member::Text("a\\b\n\u{e9}".into()))
+            .member("seats", Member::Number(2))
+            .member("window", Member::Truth(true))
+            .member("seats", Member::Number(3))
+            .member("access_token", Member::Text("stolen".into()));
         let seats = request.repeatable_parameter("seat").count();
         Ok(if seats > 1 { approval.without_refresh_token() } else { approval })
     }
@@ -53,6 +59,15 @@ fn an_extension_grant_gets_what_the_built_in_ones_get() {
     assert_eq!((token.sub(), token.auth_time()), ("alice", Some(Timestamp::EPOCH)));
     server.token(&refresh_form(answer.refresh_token())).ok();
     assert!(server.token(&form("&voucher=open+sesame&seat=1&seat=2")).ok().text("refresh_token").is_none());
+}
+
+#[test]
+fn it_adds_members_to_the_answer_and_replaces_none() {
+    let answer = server().token(&form("&voucher=open+sesame")).ok();
+    assert_eq!(answer.json["seat \"map\""], "a\\b\n\u{e9}");
+    assert_eq!((&answer.json["seats"], &answer.json["window"]), (&2.into(), &true.into()));
+    assert_ne!(answer.access_token(), "stolen");
+    assert_eq!(answer.body.matches("access_token").count(), 1);
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod metadata;
 mod noise;
 mod passwords;
 mod pkce;
+mod policy;
 mod redirect_uri;
 mod refresh_token;
 mod registration;
