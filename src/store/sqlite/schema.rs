@@ -57,11 +57,15 @@ fn prepare(connection: &mut Connection, busy_timeout: Duration) -> Result<(), Sq
 
 /// Refuses what is not ours before anything is written.
 fn check_owner(connection: &Connection) -> Result<(), SqliteOpenError> {
-    let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    // Another process may be making the tables: all of it is of one moment.
+    let moment = connection.unchecked_transaction()?;
+    let tables: i64 = moment.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let application: i64 = moment.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version = version(&moment)?;
+    drop(moment);
     if application == APPLICATION_ID {
-        return check_version(version(connection)?);
+        return check_version(version);
     }
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if application == 0 && tables == 0 { Ok(()) } else { Err(SqliteOpenError::Foreign) }
 }
 
