@@ -92,8 +92,10 @@ impl Site {
 
 impl Inner {
     async fn page(&self, request: &Incoming<'_>) -> Page {
-        match (request.path, request.method) {
-            ("/healthz", "GET" | "HEAD") => Page::health(),
+        // What is the answer to HEAD is for the framework to cut short.
+        let method = if request.method == "HEAD" { "GET" } else { request.method };
+        match (request.path, method) {
+            ("/healthz", "GET") => Page::health(),
             ("/oauth/authorize" | "/invoke/pub.oauth/authorize", "GET" | "POST") => {
                 self.authorize(request).await
             }
@@ -103,7 +105,7 @@ impl Inner {
             ("/logout", "POST") => self.log_out(request),
             ("/grants", "GET") => self.list_grants(request).await,
             ("/grants", "POST") => self.revoke_grant(request).await,
-            ("/style.css", "GET" | "HEAD") => html::style(),
+            ("/style.css", "GET") => html::style(),
             ("/", "GET") => self.front(request),
             (path, _) if path == "/admin/tokens" || path.starts_with("/admin/tokens/") => {
                 self.administrate(request).await

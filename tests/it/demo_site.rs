@@ -571,6 +571,36 @@ fn machine_endpoints_answer_the_same_on_each_framework() {
 }
 
 #[test]
+fn seed_t16_the_paths_of_old_are_there_and_serve_their_own_grants() {
+    on_each(|demo, _| {
+        let send = |service: &str, form: &str| {
+            demo.send(&token(&format!("/invoke/pub.oauth/{service}"), "reports:reports-secret", form))
+        };
+        let password = "grant_type=password&username=alice&password=wonderland";
+        let tokens = send("getAccessToken", password).json();
+        let refresh = tokens["refresh_token"].as_str().unwrap();
+        let refresh = format!("grant_type=refresh_token&refresh_token={refresh}");
+        for (service, form) in [("getAccessToken", refresh.as_str()), ("refreshAccessToken", password)] {
+            let refused = send(service, form);
+            assert_eq!(
+                (refused.status, refused.error().as_str()),
+                (400, "unsupported_grant_type"),
+                "{service}"
+            );
+        }
+        assert_eq!(send("refreshAccessToken", &refresh).status, 200);
+        assert_eq!(send("getToken", "grant_type=client_credentials").status, 200);
+        let modern = authorize(&[]);
+        let legacy = modern.replace("/oauth/authorize", "/invoke/pub.oauth/authorize");
+        let mut browser = Browser::new(demo);
+        let login = location(&browser.get(&legacy)).to_owned();
+        let back = browser.log_in(&login, "alice", "wonderland");
+        assert_eq!(browser.get(location(&back)).status, 200);
+        assert_eq!(browser.get(&legacy).status, 200);
+    });
+}
+
+#[test]
 fn each_framework_ends_in_order_when_it_is_told_to() {
     for framework in FRAMEWORKS {
         let mut demo = Demo::start_on(framework, CONFIG);
