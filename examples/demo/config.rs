@@ -30,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) clients: Vec<Client>,
     pub(crate) users: Vec<UserEntry>,
     pub(crate) admin: Option<Admin>,
+    /// Nothing but the built-in configuration is used.
+    pub(crate) is_built_in: bool,
 }
 
 impl Config {
@@ -50,7 +52,7 @@ impl Config {
         file.finish()?;
         refuse_twins("client", "id", clients.iter().map(|client| client.id().as_str()))?;
         refuse_twins("user", "username", users.iter().map(|entry| entry.user.username()))?;
-        Ok(Self { issuer, store, server_key, settings, scopes, clients, users, admin })
+        Ok(Self { issuer, store, server_key, settings, scopes, clients, users, admin, is_built_in: false })
     }
 }
 

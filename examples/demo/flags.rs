@@ -62,7 +62,8 @@ impl Flags {
             None => BUILT_IN.to_owned(),
             Some(path) => std::fs::read_to_string(path).map_err(|error| self.invalid_config(error.into()))?,
         };
-        Config::parse(&text).map_err(|error| self.invalid_config(error))
+        let config = Config::parse(&text).map_err(|error| self.invalid_config(error))?;
+        Ok(Config { is_built_in: self.config.is_none(), ..config })
     }
 
     pub(crate) fn invalid_config(&self, problem: InvalidConfig) -> Failure {
@@ -78,11 +79,12 @@ impl Flags {
         let mut text = format!("listening on http://{address}\n");
         if self.config.is_none() {
             let url = local_url(address);
+            let port = address.port();
             text += &format!(
                 "curl -u reports:reports-secret -d grant_type=client_credentials {url}/oauth/token\n\
                  or sign in as alice, password wonderland:\n\
                  {url}/oauth/authorize?response_type=code&client_id=webapp&state=demo\
-                 &redirect_uri=http%3A%2F%2F127.0.0.1%2Fcallback\
+                 &redirect_uri=http%3A%2F%2F127.0.0.1%3A{port}%2Fcallback\
                  &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256\n"
             );
         }

@@ -18,7 +18,7 @@ use grantor::http::{Request, Router};
 use grantor::resource::ResourceGuard;
 
 use super::Page;
-use super::config::Admin;
+use super::config::Config;
 use super::stores::ClientNames;
 use html::Pages;
 use orders::Orders;
@@ -46,18 +46,14 @@ struct Inner {
     clients: ClientNames,
     admin: Option<admin::Office>,
     proxies: Vec<IpAddr>,
+    is_built_in: bool,
     sessions: Sessions,
     pages: Pages,
     orders: Orders,
 }
 
 impl Site {
-    pub(crate) fn new(
-        router: Router,
-        clients: ClientNames,
-        admin: Option<Admin>,
-        proxies: Vec<IpAddr>,
-    ) -> Self {
+    pub(crate) fn new(router: Router, clients: ClientNames, config: &Config) -> Self {
         let server = router.server().clone();
         let guard = ResourceGuard::builder(server.clone()).scopes(server.scopes()).realm("orders").build();
         Self(Arc::new(Inner {
@@ -65,8 +61,9 @@ impl Site {
             server,
             guard,
             clients,
-            admin: admin.map(admin::Office::new),
-            proxies,
+            admin: config.admin.clone().map(admin::Office::new),
+            proxies: config.settings.http.proxies(),
+            is_built_in: config.is_built_in,
             sessions: Sessions::new(),
             pages: Pages::new(),
             orders: Orders::new(),
@@ -107,6 +104,7 @@ impl Inner {
             ("/grants", "POST") => self.revoke_grant(request).await,
             ("/style.css", "GET") => html::style(),
             ("/", "GET") => self.front(request),
+            ("/callback", "GET") if self.is_built_in => self.callback(request),
             (path, _) if path == "/admin/tokens" || path.starts_with("/admin/tokens/") => {
                 self.administrate(request).await
             }

@@ -35,7 +35,7 @@ impl Demo {
         let key = server_key(&config)?;
         let router = router(&config, &default_issuer, &stores, key, &pool, TracingEvents)?;
         let clients = stores.client_names();
-        let site = Site::new(router, clients, config.admin.clone(), config.settings.http.proxies());
+        let site = Site::new(router, clients, &config);
         let mut demo = Self { site, pool, default_issuer, stores, names: Names::default() };
         demo.take_over(config).await.map_err(|error| stores::failed(&error))?;
         Ok(demo)

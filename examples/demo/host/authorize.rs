@@ -113,6 +113,28 @@ impl Inner {
     }
 }
 
+/// What the challenge of the printed link was made of (RFC 7636, Appendix B).
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+impl Inner {
+    /// In the place of the application of the built-in configuration, which nobody has.
+    pub(super) fn callback(&self, request: &Incoming<'_>) -> Page {
+        let query = Form::parse(request.query.unwrap_or_default().as_bytes());
+        let is_plain =
+            |text: &&str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte));
+        let host = request.header("host").filter(is_plain).unwrap_or("127.0.0.1");
+        let values = context! {
+            title => "Back at the application",
+            code => query.get("code").filter(is_plain),
+            error => query.get("error").filter(is_plain),
+            redirect_uri => format!("http://{host}/callback"),
+            token_endpoint => format!("http://{host}/oauth/token"),
+            verifier => VERIFIER,
+        };
+        self.render(200, "callback.html", values)
+    }
+}
+
 /// Where the browser goes after the form: some of them hold redirects to `form-action`, too.
 fn form_target(redirect_uri: &str) -> String {
     let Some((scheme, rest)) = redirect_uri.split_once(':') else { return String::new() };

@@ -7,9 +7,10 @@ use super::Inner;
 
 pub(super) struct Pages(Environment<'static>);
 
-const TEMPLATES: [(&str, &str); 8] = [
+const TEMPLATES: [(&str, &str); 9] = [
     ("base.html", include_str!("../templates/base.html")),
     ("front.html", include_str!("../templates/front.html")),
+    ("callback.html", include_str!("../templates/callback.html")),
     ("login.html", include_str!("../templates/login.html")),
     ("logout.html", include_str!("../templates/logout.html")),
     ("consent.html", include_str!("../templates/consent.html")),
