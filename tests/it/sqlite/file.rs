@@ -226,6 +226,16 @@ fn a_file_that_cannot_be_written_is_refused() {
 }
 
 #[test]
+fn the_log_does_not_grow_without_end() {
+    const LARGEST: u64 = 40 << 20;
+    let directory = Directory::new();
+    // Without an end, it would be more than 45 MB.
+    let _store = filled(&directory, 2500);
+    let length = fs::metadata(directory.beside("-wal")).unwrap().len();
+    assert!(length < LARGEST, "{length}");
+}
+
+#[test]
 fn names_that_mean_something_to_sqlite_are_files() {
     let directory = Directory::new();
     for name in [":memory:", "file:grants.db?mode=memory"] {
