@@ -13,6 +13,7 @@ mod administration;
 mod answers;
 mod authorization_code;
 mod authorize;
+mod built_in_grants;
 mod client_authentication;
 mod client_credentials;
 mod client_secrets;
