@@ -318,6 +318,17 @@ mod tests {
     }
 
     #[test]
+    fn wrong_secrets_that_nobody_can_guess_are_counted_apart() {
+        let limiter = MemoryAttemptLimiter::new().per_peer(20, Duration::from_secs(3));
+        let generated = Attempt { kind: AttemptKind::GeneratedSecret, ..attempt("app", "10.0.0.1", 0) };
+        let passed = (0..300).filter(|_| begin(&limiter, &generated).is_ok());
+        assert_eq!(passed.count(), 200);
+        assert_eq!(begin(&limiter, &attempt("app", "10.0.0.1", 0)), Ok(()), "a password of that name");
+        let chosen = Attempt { kind: AttemptKind::ClientSecret, ..attempt("app", "10.0.0.1", 0) };
+        assert_eq!(begin(&limiter, &chosen), Ok(()));
+    }
+
+    #[test]
     fn an_ipv6_network_is_one_peer_and_a_mapped_address_is_itself() {
         let limiter = MemoryAttemptLimiter::new().per_name(1, Duration::from_secs(10));
         assert_eq!(begin(&limiter, &attempt("alice", "2001:db8::1", 0)), Ok(()));

@@ -311,6 +311,31 @@ fn a_weak_hash_is_replaced_when_its_password_comes_by() {
     assert_eq!(kept(), renewed, "once is enough");
 }
 
+/// Changes alice's password while it is hashed anew.
+struct Meanwhile(HashPool, Arc<MemoryUserStore>);
+
+impl PasswordVerifier for Meanwhile {
+    async fn verify(&self, hash: Option<&PasswordHash>, password: &str) -> Result<Verdict, VerifierError> {
+        self.0.verify(hash, password).await
+    }
+
+    async fn hash(&self, password: &str) -> Result<Option<PasswordHash>, VerifierError> {
+        self.1.insert(user("alice", &pool(), "looking-glass"));
+        self.0.hash_password(password).await.map(Some)
+    }
+}
+
+#[test]
+fn a_password_that_was_changed_meanwhile_does_not_come_back() {
+    let weak = HashPool::builder().cost(32, 1, 1).build().unwrap();
+    let users = Arc::new(MemoryUserStore::from_iter([user("alice", &weak, "wonderland")]));
+    let (registry, verifier) = (Arc::clone(&users), Meanwhile(pool(), Arc::clone(&users)));
+    let server = server_with(users, |builder| builder.rehash_into(registry).password_verifier(verifier));
+    server.token(&form("alice", "wonderland")).ok();
+    server.token(&form("alice", "wonderland")).refused(400, "invalid_grant");
+    server.token(&form("alice", "looking-glass")).ok();
+}
+
 #[test]
 fn a_hash_that_cannot_be_written_fails_no_login() {
     let weak = HashPool::builder().cost(32, 1, 1).build().unwrap();
