@@ -150,8 +150,9 @@ impl Incoming<'_> {
             .peer(Some(self.peer))
     }
 
+    /// The last of them: what a proxy adds comes after what clients put in front.
     fn header(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name))?;
+        let (_, value) = self.headers.iter().rev().find(|(own, _)| own.eq_ignore_ascii_case(name))?;
         std::str::from_utf8(value).ok()
     }
 

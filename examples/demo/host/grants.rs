@@ -1,6 +1,7 @@
 //! The signed-in user's applications.
 
 use grantor::store::GrantQuery;
+use grantor::{Error, GrantId, Subject};
 use minijinja::context;
 
 use super::super::Page;
@@ -51,16 +52,24 @@ impl Inner {
             return self.error_page(400, "That did not work", "Please go back and try again.");
         }
         let Ok(id) = field("id").parse() else { return see_other("/grants") };
-        // Only what is the user's own.
-        let query = GrantQuery::new().of_subject(session.subject.clone()).limit(1000);
-        let own = match self.server.grants(&query).await {
-            Ok(page) => page.grants.iter().any(|grant| grant.id() == id),
-            Err(_) => return self.error_page(503, "We cannot do this right now", "Please try again."),
-        };
-        match if own { self.server.revoke_grant(id).await } else { Ok(false) } {
-            Ok(_) => see_other("/grants"),
+        match self.revoke_own(&session.subject, id).await {
+            Ok(()) => see_other("/grants"),
             Err(_) => self.error_page(503, "We cannot do this right now", "Please try again."),
         }
+    }
+
+    /// Ends it if it is the user's own.
+    async fn revoke_own(&self, subject: &Subject, id: GrantId) -> Result<(), Error> {
+        let query = GrantQuery::new().of_subject(subject.clone()).limit(1000);
+        let mut next = Some(query.clone());
+        while let Some(page) = next {
+            let page = self.server.grants(&page).await?;
+            if page.grants.iter().any(|grant| grant.id() == id) {
+                return self.server.revoke_grant(id).await.map(drop);
+            }
+            next = page.next.map(|cursor| query.clone().after(cursor));
+        }
+        Ok(())
     }
 }
 
