@@ -6,6 +6,11 @@
 //! * [`certified_store`]: a store over a database, and how you come to trust it.
 //! * [`sqlite`]: `SQLite` in production: backup, size, several processes, outages.
 //! * [`life_of_a_grant`]: what a request does to the record, and why two at once do no harm.
+//! * [`choosing_grants`]: which grant types a client is registered for.
+//! * [`errors`]: what clients are told, and what you are.
+//! * [`defaults_and_why`]: every setting.
+//! * [`security`]: what attackers try, what is done about it, and the test that shows it.
+//! * [`migrating_from_webmethods`]: the services and settings of `pub.oauth`, row by row.
 //! * [`testing`]: time, randomness, failures and lost answers in your tests.
 
 // The pages link to what some features bring.
@@ -34,6 +39,21 @@ pub mod sqlite {}
 
 #[doc = include_str!("guide/life_of_a_grant.md")]
 pub mod life_of_a_grant {}
+
+#[doc = include_str!("guide/choosing_grants.md")]
+pub mod choosing_grants {}
+
+#[doc = include_str!("guide/errors.md")]
+pub mod errors {}
+
+#[doc = include_str!("guide/defaults_and_why.md")]
+pub mod defaults_and_why {}
+
+#[doc = include_str!("guide/security.md")]
+pub mod security {}
+
+#[doc = include_str!("guide/migrating_from_webmethods.md")]
+pub mod migrating_from_webmethods {}
 
 #[doc = include_str!("guide/testing.md")]
 pub mod testing {}

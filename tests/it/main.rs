@@ -45,4 +45,5 @@ mod scope;
 mod sqlite;
 mod stores;
 mod support;
+mod threats;
 mod token_endpoint;
