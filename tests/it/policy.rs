@@ -122,11 +122,22 @@ fn seed_c06_a_secret_is_added_shown_once_and_the_others_end() {
         last = rotate(Some(server.clock_now()));
         with(last.expose()).ok();
     }
+    // One that ends sooner is not given more time.
+    let soon = server.clock_now().plus(Duration::from_secs(10));
+    let ending = hashed("ends-soon").expires_at(soon);
+    server.change_client("app", |app| app.secret(ending));
+    rotate(Some(server.clock_now().plus(Duration::from_secs(100))));
+    with("ends-soon").ok();
+    server.advance(10);
+    with("ends-soon").refused(401, "invalid_client");
+    with(last.expose()).ok();
+    server.advance(100);
+    last = rotate(None);
     let nobody = "nobody".parse().unwrap();
     let none = block_on(server.server.rotate_client_secret(&server.clients, &nobody, None)).unwrap();
     assert!(none.is_none());
     // Eight that live are the most.
-    for _ in 0..7 {
+    for _ in 0..6 {
         rotate(None);
     }
     with(last.expose()).ok();

@@ -257,6 +257,13 @@ fn answers_are_remembered_for_as_long_as_the_host_says_and_no_longer_than_they_h
     server.advance(10);
     assert!(!check(&last));
     assert_eq!(*source.reports.lock().unwrap(), 4);
+    // A clock that is set back makes no answer good for longer.
+    let long = self::token(&server);
+    assert!(check(&long));
+    asked();
+    server.clock.set(server.clock_now().minus(Duration::from_secs(1000)));
+    check(&long);
+    assert_eq!(asked(), 1);
 }
 
 #[test]

@@ -99,6 +99,19 @@ fn what_cannot_wait_is_told_so_and_who_hung_up_leaves_a_place() {
 }
 
 #[test]
+fn nobody_works_for_who_has_hung_up_before_their_turn() {
+    let Bench { pool, started, gate, runs } = odd(1, 8);
+    let hanging = pool.clone();
+    let hanging = thread::spawn(move || block_on(hanging.verify(None, "hang")));
+    started.recv().unwrap();
+    assert!(block_on(drop_after(1, pool.verify(None, "x"))).is_none());
+    gate.send(()).unwrap();
+    hanging.join().unwrap().unwrap();
+    assert_eq!(block_on(pool.verify(None, "y")).unwrap(), Verdict::Wrong);
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+}
+
+#[test]
 fn the_threads_end_with_the_last_handle() {
     let Bench { pool, runs, .. } = odd(3, 8);
     let shared = Arc::downgrade(&pool.0.shared);
