@@ -487,3 +487,15 @@ fn gen_20_a_client_that_cannot_be_looked_up_is_not_an_unknown_client() {
         server.send(http).refused(503, "temporarily_unavailable");
     }
 }
+
+#[test]
+fn seed_e08_errors_are_json_whatever_the_client_would_rather_have() {
+    let server = Harness::new();
+    for accept in ["text/html", "application/xml", "*/*"] {
+        let http = Http::form("grant_type=client_credentials&scope=nope").basic("app", SECRET);
+        server.send(http.header("accept", accept)).refused(400, "invalid_scope");
+        server
+            .send(Http::to("introspect", "token=x").header("accept", accept))
+            .refused(401, "invalid_client");
+    }
+}

@@ -556,3 +556,18 @@ fn a_client_that_stops_rotating_and_starts_again_loses_nobody() {
         assert!(server.is_active(answer.access_token()));
     }
 }
+
+#[test]
+fn seed_e02_a_client_of_old_gets_the_same_token_back_and_the_count_goes_down() {
+    let old = app().rotate_refresh_tokens(false).refresh_limit(grantor::RefreshLimit::Times(2));
+    let server = Setup::default().clients([old]).build();
+    let login = server.login();
+    for scope in ["a b", "a"] {
+        let again = server
+            .token(&format!("{}&scope={}", refresh_form(login.refresh_token()), scope.replace(' ', "+")))
+            .ok();
+        assert_eq!((again.refresh_token(), again.scope()), (login.refresh_token(), scope));
+    }
+    server.token(&refresh_form(login.refresh_token())).refused(400, "invalid_grant");
+    assert!(server.is_active(login.access_token()), "a limit that is reached ends nothing");
+}
