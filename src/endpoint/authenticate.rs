@@ -58,11 +58,17 @@ async fn by_secret(
     now: Timestamp,
 ) -> Result<Arc<Client>, Error> {
     let mut failure = ClientFailure::Unsupported;
-    for credentials in readings.into_iter().flatten() {
-        match check(core, method, credentials, peer, now).await? {
-            Ok(client) => return Ok(client),
-            Err(failed) => failure = failed,
+    let mut chosen = [None, None];
+    for (credentials, chosen) in readings.into_iter().flatten().zip(&mut chosen) {
+        match check(core, method, credentials, now).await? {
+            Checked::Right(client) => return Ok(client),
+            Checked::MayBeChosen(client) => *chosen = Some((client, credentials.secret)),
+            Checked::Wrong(failed) => failure = failed,
         }
+    }
+    if chosen.iter().any(Option::is_some) {
+        // Boxed, since few requests get here and all would carry it along.
+        return Box::pin(by_chosen_secret(core, method, &chosen, peer, now)).await;
     }
     if let ClientFailure::Unknown(id) | ClientFailure::WrongSecret(id) = &failure {
         // Whoever has a right secret has been let through before.
@@ -72,40 +78,61 @@ async fn by_secret(
     Err(failure.into())
 }
 
+/// Both readings are one attempt.
+async fn by_chosen_secret(
+    core: &Core,
+    method: AuthMethod,
+    readings: &[Option<(Arc<Client>, &str)>; 2],
+    peer: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<Arc<Client>, Error> {
+    let Some((client, _)) = readings.iter().flatten().next() else {
+        return Err(ClientFailure::Unsupported.into());
+    };
+    let own = readings.iter().flatten().filter(|(other, _)| other.id() == client.id());
+    let secrets = own.map(|(_, secret)| *secret);
+    if login::is_chosen_secret(core, client, secrets, peer, now).await? {
+        client.check_use(method)?;
+        Ok(Arc::clone(client))
+    } else {
+        // It has been counted.
+        Err(ClientFailure::WrongSecret(client.id().clone()).into())
+    }
+}
+
+/// What can be said of credentials without a slow hash.
+enum Checked {
+    Right(Arc<Client>),
+    /// The client has secrets that a person chose.
+    MayBeChosen(Arc<Client>),
+    Wrong(ClientFailure),
+}
+
 async fn check(
     core: &Core,
     method: AuthMethod,
     credentials: Credentials<'_>,
-    peer: Option<IpAddr>,
     now: Timestamp,
-) -> Result<Result<Arc<Client>, ClientFailure>, Error> {
+) -> Result<Checked, Error> {
     let Ok(id) = ClientId::new(credentials.id) else {
         // A body parameter with characters it cannot have is malformed; in the header it
         // is one more credential that does not do.
         return if method == AuthMethod::ClientSecretPost {
             Err(Error::malformed(Parameter::ClientId))
         } else {
-            Ok(Err(ClientFailure::Unsupported))
+            Ok(Checked::Wrong(ClientFailure::Unsupported))
         };
     };
     let Some(client) = core.clients.client(&id).await? else {
         spend_like_a_check(credentials.secret);
-        return Ok(Err(ClientFailure::Unknown(id)));
+        return Ok(Checked::Wrong(ClientFailure::Unknown(id)));
     };
-    let checked = client.check_secret(method, credentials.secret, now);
-    let checked = match checked {
+    Ok(match client.check_secret(method, credentials.secret, now) {
+        Ok(()) => Checked::Right(client),
         // Only where a secret was chosen by a person is it worth guessing at.
         Err(ClientFailure::WrongSecret(_)) if client.chosen_secrets(now).next().is_some() => {
-            let hashes = client.chosen_secrets(now);
-            let secret = credentials.secret;
-            if login::is_chosen_secret(core, client.id().as_str(), hashes, secret, peer, now).await? {
-                client.check_use(method)
-            } else {
-                // It has been counted.
-                return Err(ClientFailure::WrongSecret(id).into());
-            }
+            Checked::MayBeChosen(client)
         }
-        checked => checked,
-    };
-    Ok(checked.map(|()| client))
+        Err(failure) => Checked::Wrong(failure),
+    })
 }

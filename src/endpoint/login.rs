@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::error::{Error, GrantFailure, ServerFailure};
 use crate::event::Event;
 use crate::limiter::{Attempt, AttemptKind};
-use crate::password::{DynPasswordVerifier, PasswordHash, Verdict, VerifierError};
+use crate::password::{DynPasswordVerifier, Verdict, VerifierError};
 use crate::server::Core;
 use crate::user::{User, UserPassword};
 
@@ -46,23 +47,24 @@ pub(crate) async fn log_in(
     Ok(user)
 }
 
-/// Does `secret` belong to one of `hashes`? All of them were chosen by people.
+/// Is one of `secrets`, the readings of what was sent, one that a person chose for `client`?
 pub(super) async fn is_chosen_secret(
     core: &Core,
-    client: &str,
-    hashes: impl Iterator<Item = &PasswordHash>,
-    secret: &str,
+    client: &Client,
+    secrets: impl Iterator<Item = &str>,
     peer: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<bool, Error> {
     let verifier = core.verifier.as_ref().ok_or(ServerFailure::NoVerifier)?;
-    let attempt = Attempt { kind: AttemptKind::ClientSecret, name: client, peer, now };
+    let attempt = Attempt { kind: AttemptKind::ClientSecret, name: client.id().as_str(), peer, now };
     core.limiter.begin(&attempt).await?;
-    for hash in hashes {
-        let verdict = verifier.verify(Some(hash), secret).await;
-        if forgive_unmade(core, &attempt, verdict).await? != Verdict::Wrong {
-            core.limiter.forgive(&attempt).await;
-            return Ok(true);
+    for secret in secrets {
+        for hash in client.chosen_secrets(now) {
+            let verdict = verifier.verify(Some(hash), secret).await;
+            if forgive_unmade(core, &attempt, verdict).await? != Verdict::Wrong {
+                core.limiter.forgive(&attempt).await;
+                return Ok(true);
+            }
         }
     }
     Ok(false)

@@ -540,3 +540,23 @@ fn a_limiter_of_the_hosts_own_is_asked_before_the_password_is_hashed() {
     assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
     assert_eq!(counts.0.load(Ordering::SeqCst) + counts.1.load(Ordering::SeqCst), 0);
 }
+
+#[test]
+fn ca_05_a_chosen_secret_may_be_sent_as_it_is() {
+    let pool = pool();
+    let chosen = HashedSecret::chosen(hash(&pool, "50%25+1"));
+    let setup = Setup::default().clients([app().without_secrets().secret(chosen)]);
+    let clients = Arc::new(MemoryClientStore::from_iter(setup.clients.clone()));
+    let server = setup.build_with(Arc::clone(&clients), MemoryTokenStore::new(), clients, |builder| {
+        builder.password_verifier(pool)
+    });
+    let send = |secret: &str| {
+        server.send(Http::form("grant_type=client_credentials").raw_basic(&format!("app:{secret}")))
+    };
+    // Many times: the reading that is wrong is no attempt of its own.
+    for _ in 0..50 {
+        send("50%25+1").ok();
+        send("50%2525%2B1").ok();
+    }
+    send("50%25+2").refused(401, "invalid_client");
+}
