@@ -21,6 +21,7 @@ use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::grant::{Grant, Revision};
 use crate::id::{ClientId, GrantId, Subject};
+use crate::password::PasswordHash;
 use crate::user::User;
 
 pub use crate::error::{StoreError, StoreErrorKind};
@@ -81,6 +82,21 @@ pub trait UserRegistry: UserStore {
 
     /// Removes the user; false if there was none.
     fn remove_user(&self, subject: &Subject) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Puts `new` in the place of the user's password hash, if that is `expected`, and leaves all
+    /// else of the user as it is: one atomic step, so that it undoes no change that is made at
+    /// the same time. False if the user has another password or is gone.
+    ///
+    /// A store that cannot do this leaves the method out: hashes then stay as they are.
+    fn replace_password_hash(
+        &self,
+        subject: &Subject,
+        expected: &PasswordHash,
+        new: PasswordHash,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        let _ = (subject, expected, new);
+        async { Ok(false) }
+    }
 }
 
 /// Where grants are kept.
@@ -329,6 +345,15 @@ impl<S: UserRegistry> UserRegistry for Arc<S> {
 
     async fn remove_user(&self, subject: &Subject) -> Result<bool, StoreError> {
         (**self).remove_user(subject).await
+    }
+
+    async fn replace_password_hash(
+        &self,
+        subject: &Subject,
+        expected: &PasswordHash,
+        new: PasswordHash,
+    ) -> Result<bool, StoreError> {
+        (**self).replace_password_hash(subject, expected, new).await
     }
 }
 

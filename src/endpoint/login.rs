@@ -84,16 +84,15 @@ async fn forgive_unmade(
 
 /// Keeps a stronger hash of a password that was right. That it cannot is no reason to fail.
 async fn renew(core: &Core, verifier: &dyn DynPasswordVerifier, user: &User, password: &str) {
-    let (Some(registry), Some(users)) = (&core.user_registry, &core.users) else { return };
-    let Ok(Some(hash)) = verifier.hash(password).await else { return };
-    // A password that was changed meanwhile is not to come back.
-    let unchanged = match users.user(user.username()).await {
-        Ok(Some(current)) => current.has_password() == user.has_password(),
-        _ => false,
+    let (Some(registry), Some(UserPassword::Phc(old))) = (&core.user_registry, user.has_password()) else {
+        return;
     };
-    if unchanged {
-        let renewed = user.clone().password(UserPassword::Phc(hash));
-        let written = registry.put_user(renewed).await.is_ok();
-        core.report(&Event::PasswordRehashed { subject: user.subject(), written });
+    let Ok(Some(new)) = verifier.hash(password).await else { return };
+    let subject = user.subject();
+    // A password that was changed meanwhile is not to come back, nor anything else of the user.
+    match registry.replace_password_hash(subject, old, new).await {
+        Ok(true) => core.report(&Event::PasswordRehashed { subject, written: true }),
+        Ok(false) => {}
+        Err(_) => core.report(&Event::PasswordRehashed { subject, written: false }),
     }
 }

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::id::{ClientId, Subject};
+use crate::password::PasswordHash;
 use crate::user::User;
 
 use super::{ClientRegistry, ClientStore, StoreError, UserRegistry, UserStore};
@@ -154,6 +155,16 @@ impl<S: UserRegistry> UserRegistry for Cached<S> {
     async fn remove_user(&self, subject: &Subject) -> Result<bool, StoreError> {
         let _forget = Finally(|| self.invalidate_user(subject));
         self.store.remove_user(subject).await
+    }
+
+    async fn replace_password_hash(
+        &self,
+        subject: &Subject,
+        expected: &PasswordHash,
+        new: PasswordHash,
+    ) -> Result<bool, StoreError> {
+        let _forget = Finally(|| self.invalidate_user(subject));
+        self.store.replace_password_hash(subject, expected, new).await
     }
 }
 

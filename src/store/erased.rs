@@ -8,6 +8,7 @@ use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::grant::{Grant, Revision};
 use crate::id::{ClientId, GrantId, Subject};
+use crate::password::PasswordHash;
 use crate::user::User;
 
 use super::{
@@ -49,12 +50,22 @@ impl<S: UserStore> DynUserStore for S {
 
 /// What is written of a user when a password is hashed anew.
 pub(crate) trait DynUserRegistry: Send + Sync {
-    fn put_user(&self, user: User) -> Answer<'_, ()>;
+    fn replace_password_hash<'a>(
+        &'a self,
+        subject: &'a Subject,
+        expected: &'a PasswordHash,
+        new: PasswordHash,
+    ) -> Answer<'a, bool>;
 }
 
 impl<S: UserRegistry> DynUserRegistry for S {
-    fn put_user(&self, user: User) -> Answer<'_, ()> {
-        Box::pin(UserRegistry::put_user(self, user))
+    fn replace_password_hash<'a>(
+        &'a self,
+        subject: &'a Subject,
+        expected: &'a PasswordHash,
+        new: PasswordHash,
+    ) -> Answer<'a, bool> {
+        Box::pin(UserRegistry::replace_password_hash(self, subject, expected, new))
     }
 }
 

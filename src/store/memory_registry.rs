@@ -15,7 +15,8 @@ use parking_lot::Mutex;
 use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::id::{ClientId, Subject};
-use crate::user::User;
+use crate::password::PasswordHash;
+use crate::user::{User, UserPassword};
 
 use super::{ClientRegistry, ClientStore, StoreError, UserRegistry, UserStore};
 use snapshots::Snapshots;
@@ -227,6 +228,27 @@ impl UserRegistry for MemoryUserStore {
 
     async fn remove_user(&self, subject: &Subject) -> Result<bool, StoreError> {
         Ok(self.remove(subject).is_some())
+    }
+
+    async fn replace_password_hash(
+        &self,
+        subject: &Subject,
+        expected: &PasswordHash,
+        new: PasswordHash,
+    ) -> Result<bool, StoreError> {
+        let _writer = self.writer.lock();
+        let Some(user) = self.get(subject) else { return Ok(false) };
+        if !matches!(user.has_password(), Some(UserPassword::Phc(hash)) if hash == expected) {
+            return Ok(false);
+        }
+        let has_username = self.named(user.username()).is_some_and(|named| named == user);
+        let user = Arc::new(User::clone(&user).password(UserPassword::Phc(new)));
+        self.by_subject.insert(&user);
+        // Unless it has passed to another user.
+        if has_username {
+            self.by_username.insert(&user);
+        }
+        Ok(true)
     }
 }
 

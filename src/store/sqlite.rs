@@ -23,6 +23,7 @@ use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::grant::{Grant, Revision};
 use crate::id::{ClientId, GrantId, Subject};
+use crate::password::PasswordHash;
 use crate::user::User;
 
 use super::{
@@ -275,6 +276,19 @@ impl UserRegistry for SqliteStore {
     async fn remove_user(&self, subject: &Subject) -> Result<bool, StoreError> {
         let subject = subject.clone();
         Ok(self.write(move |connection| registrations::remove_user(connection, &subject)).await??)
+    }
+
+    async fn replace_password_hash(
+        &self,
+        subject: &Subject,
+        expected: &PasswordHash,
+        new: PasswordHash,
+    ) -> Result<bool, StoreError> {
+        let (subject, expected) = (subject.clone(), expected.clone());
+        let replace = move |connection: &Connection| {
+            registrations::replace_password_hash(connection, &subject, &expected, &new)
+        };
+        Ok(self.write(replace).await??)
     }
 }
 

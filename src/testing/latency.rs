@@ -5,6 +5,7 @@ use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::grant::{Grant, Revision};
 use crate::id::{ClientId, GrantId, Subject};
+use crate::password::PasswordHash;
 use crate::store::{
     ClientRegistry, ClientStore, GrantQuery, Insert, Page, Read, Remove, Replace, StoreError, TokenStore,
     UserRegistry, UserStore,

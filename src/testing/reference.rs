@@ -8,11 +8,12 @@ use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::grant::{Grant, Revision};
 use crate::id::{ClientId, GrantId, Subject};
+use crate::password::PasswordHash;
 use crate::store::{
     ClientRegistry, ClientStore, Cursor, GrantQuery, Insert, PURGE_DELAY, Page, Read, Remove, Replace,
     StoreError, TokenStore, UserRegistry, UserStore,
 };
-use crate::user::User;
+use crate::user::{User, UserPassword};
 
 /// A store that is as it should be, and nothing more.
 #[derive(Default)]
@@ -146,6 +147,15 @@ impl UserRegistry for Reference {
     async fn remove_user(&self, subject: &Subject) -> Result<bool, StoreError> {
         Ok(self.users.lock().remove(subject))
     }
+
+    async fn replace_password_hash(
+        &self,
+        subject: &Subject,
+        expected: &PasswordHash,
+        new: PasswordHash,
+    ) -> Result<bool, StoreError> {
+        Ok(self.users.lock().replace_password_hash(subject, Some(expected), new))
+    }
 }
 
 impl Users {
@@ -153,6 +163,22 @@ impl Users {
         self.remove(user.subject());
         self.by_username.insert(user.username().to_owned(), user.subject().clone());
         self.by_subject.insert(user.subject().clone(), Arc::new(user));
+    }
+
+    /// Whatever the hash is, if none is expected.
+    pub(super) fn replace_password_hash(
+        &mut self,
+        subject: &Subject,
+        expected: Option<&PasswordHash>,
+        new: PasswordHash,
+    ) -> bool {
+        let Some(user) = self.by_subject.get_mut(subject) else { return false };
+        let Some(UserPassword::Phc(hash)) = user.has_password() else { return false };
+        let replace = expected.is_none_or(|expected| expected == hash);
+        if replace {
+            *user = Arc::new(User::clone(user).password(UserPassword::Phc(new)));
+        }
+        replace
     }
 
     pub(super) fn remove(&mut self, subject: &Subject) -> bool {

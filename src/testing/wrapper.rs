@@ -22,6 +22,8 @@ pub enum Method {
     PutUser,
     /// [`UserRegistry::remove_user`](crate::store::UserRegistry::remove_user)
     RemoveUser,
+    /// [`UserRegistry::replace_password_hash`](crate::store::UserRegistry::replace_password_hash)
+    ReplacePasswordHash,
     /// [`TokenStore::insert`](crate::store::TokenStore::insert)
     Insert,
     /// [`TokenStore::load`](crate::store::TokenStore::load)
@@ -48,6 +50,7 @@ impl fmt::Display for Method {
             Self::Subject => "subject",
             Self::PutUser => "put_user",
             Self::RemoveUser => "remove_user",
+            Self::ReplacePasswordHash => "replace_password_hash",
             Self::Insert => "insert",
             Self::Load => "load",
             Self::Replace => "replace",
@@ -107,6 +110,16 @@ macro_rules! wrap_stores {
 
             async fn remove_user(&self, subject: &Subject) -> Result<bool, StoreError> {
                 self.call(Method::RemoveUser, || self.inner.remove_user(subject)).await
+            }
+
+            async fn replace_password_hash(
+                &self,
+                subject: &Subject,
+                expected: &PasswordHash,
+                new: PasswordHash,
+            ) -> Result<bool, StoreError> {
+                let replace = || self.inner.replace_password_hash(subject, expected, new.clone());
+                self.call(Method::ReplacePasswordHash, replace).await
             }
         }
 

@@ -336,17 +336,48 @@ fn a_password_that_was_changed_meanwhile_does_not_come_back() {
     server.token(&form("alice", "looking-glass")).ok();
 }
 
+/// Disables alice while her password is hashed anew.
+struct Disabling(HashPool, Arc<MemoryUserStore>);
+
+impl PasswordVerifier for Disabling {
+    async fn verify(&self, hash: Option<&PasswordHash>, password: &str) -> Result<Verdict, VerifierError> {
+        self.0.verify(hash, password).await
+    }
+
+    async fn hash(&self, password: &str) -> Result<Option<PasswordHash>, VerifierError> {
+        let alice = block_on(self.1.user("alice")).unwrap().unwrap();
+        self.1.insert(
+            grantor::User::clone(&alice).enabled(false).valid_after(START.plus(Duration::from_secs(9))),
+        );
+        self.0.hash_password(password).await.map(Some)
+    }
+}
+
+#[test]
+fn a_user_who_was_disabled_meanwhile_stays_disabled() {
+    let weak = HashPool::builder().cost(32, 1, 1).build().unwrap();
+    let users = Arc::new(MemoryUserStore::from_iter([user("alice", &weak, "wonderland")]));
+    let (registry, verifier) = (Arc::clone(&users), Disabling(pool(), Arc::clone(&users)));
+    let server =
+        server_with(Arc::clone(&users), |builder| builder.rehash_into(registry).password_verifier(verifier));
+    server.token(&form("alice", "wonderland")).ok();
+    let alice = block_on(users.user("alice")).unwrap().unwrap();
+    assert!(!alice.is_enabled());
+    assert_eq!(alice.is_valid_after(), START.plus(Duration::from_secs(9)));
+    server.token(&form("alice", "wonderland")).refused(400, "invalid_grant");
+}
+
 #[test]
 fn a_hash_that_cannot_be_written_fails_no_login() {
     let weak = HashPool::builder().cost(32, 1, 1).build().unwrap();
     let users = Arc::new(MemoryUserStore::from_iter([user("alice", &weak, "wonderland")]));
     let faults = Faults::new();
-    faults.on(Method::PutUser, Fault::Fail);
+    faults.on(Method::ReplacePasswordHash, Fault::Fail);
     let registry = FaultyStore::new(Arc::clone(&users), &faults);
     let server = server_with(users, |builder| builder.rehash_into(registry));
     server.token(&form("alice", "wonderland")).ok();
     assert!(server.events.saw("written: false"));
-    assert_eq!(faults.calls(), [Method::PutUser]);
+    assert_eq!(faults.calls(), [Method::ReplacePasswordHash]);
 }
 
 /// Knows passwords that are kept elsewhere.

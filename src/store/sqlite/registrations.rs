@@ -8,7 +8,8 @@ use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::id::{ClientId, Subject};
-use crate::user::User;
+use crate::password::PasswordHash;
+use crate::user::{User, UserPassword};
 
 /// The number of the format that clients and users are written in.
 const FORMAT: u32 = 1;
@@ -133,6 +134,30 @@ pub(super) fn remove_user(connection: &Connection, subject: &Subject) -> Answer<
         return Ok(Err(newer));
     }
     Ok(Ok(connection.prepare_cached("DELETE FROM users WHERE subject = ?")?.execute(subject)? == 1))
+}
+
+/// The one thread that writes is the lock between reading and writing.
+pub(super) fn replace_password_hash(
+    connection: &Connection,
+    subject: &Subject,
+    expected: &PasswordHash,
+    new: &PasswordHash,
+) -> Answer<bool> {
+    let user = match self::subject(connection, subject)? {
+        Ok(Some(user)) => user,
+        Ok(None) => return Ok(Ok(false)),
+        Err(invalid) => return Ok(Err(invalid)),
+    };
+    if !matches!(user.has_password(), Some(UserPassword::Phc(hash)) if hash == expected) {
+        return Ok(Ok(false));
+    }
+    let record = Record { format: FORMAT, registration: user.password(UserPassword::Phc(new.clone())) };
+    let record = match serde_json::to_string(&record) {
+        Ok(record) => record,
+        Err(error) => return Ok(Err(InvalidRegistration::Damaged(error))),
+    };
+    let mut update = connection.prepare_cached("UPDATE users SET record = ? WHERE subject = ?")?;
+    Ok(Ok(update.execute([record.as_str(), subject.as_str()])? == 1))
 }
 
 /// Refuses to touch what a newer version of this library wrote.

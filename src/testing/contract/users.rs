@@ -1,5 +1,6 @@
 use crate::clock::Timestamp;
 use crate::id::Subject;
+use crate::password::PasswordHash;
 use crate::scope::Scope;
 use crate::store::{UserRegistry, UserStore};
 use crate::testing::{join_all, yield_for};
@@ -36,12 +37,13 @@ pub async fn user_store<S: UserStore>(new_store: impl AsyncFn(Vec<User>) -> S) -
 /// | `user_renamed` | a username that is given up finds nobody |
 /// | `user_name_taken` | a username finds the last one who took it, and nobody after that |
 /// | `user_remove` | the user is gone at once, by either name; false if there was none |
+/// | `user_rehash` | a password hash is replaced only if it is the one that is expected, and nothing else with it; a store that never replaces one keeps the rule |
 /// | `user_race` | of changes that are made at once none is lost |
 ///
 /// # Errors
 /// All the rules that the store broke.
 pub async fn user_registry<S: UserRegistry>(new_store: impl AsyncFn() -> S) -> Result<(), Violations> {
-    check_each!(new_store(); self: user_put user_renamed user_name_taken user_remove user_race;)
+    check_each!(new_store(); self: user_put user_renamed user_name_taken user_remove user_rehash user_race;)
 }
 
 async fn user_complete(store: &Probe<impl UserStore>) -> Checked {
@@ -146,6 +148,28 @@ async fn user_remove(store: &Probe<impl UserRegistry>) -> Checked {
     store.has_user(removed).await
 }
 
+async fn user_rehash(store: &Probe<impl UserRegistry>) -> Checked {
+    let [old, new, other] = [hash("b2xkb2xkb2xk")?, hash("bmV3bmV3bmV3")?, hash("b3RoZXJvdGhlcg")?];
+    let with = |user: User, hash: &PasswordHash| user.password(UserPassword::Phc(hash.clone()));
+    let ann = with(user("s-ann", "ann")?, &old);
+    store.rehashes(&ann, &old, &new, Some(false)).await?;
+    store.lacks_subject("s-ann").await?;
+    for plain in [user("s-bob", "bob")?, user("s-eve", "eve")?.password(UserPassword::External)] {
+        store.put_user(&plain).await?;
+        store.rehashes(&plain, &old, &new, Some(false)).await?;
+        store.has_user(&plain).await?;
+    }
+    store.put_user(&ann).await?;
+    store.rehashes(&ann, &other, &new, Some(false)).await?;
+    store.has_user(&ann).await?;
+    // What has become of the user since the hash was read stays.
+    let ann = ann.enabled(false).valid_after(Timestamp::from_secs(7));
+    store.put_user(&ann).await?;
+    let replaced = store.rehashes(&ann, &old, &new, None).await?;
+    let ann = if replaced { with(ann, &new) } else { ann };
+    store.has_user(&ann).await
+}
+
 async fn user_race(store: &Probe<impl UserRegistry>) -> Checked {
     let users = many()?;
     for (round, users) in users.chunks(8).enumerate() {
@@ -191,6 +215,21 @@ impl<S: UserRegistry> Probe<S> {
         self.rule.answer("put_user", self.store.put_user(user.clone()).await)
     }
 
+    async fn rehashes(
+        &self,
+        user: &User,
+        expected: &PasswordHash,
+        new: &PasswordHash,
+        wanted: Option<bool>,
+    ) -> Checked<bool> {
+        let replaced = self.store.replace_password_hash(user.subject(), expected, new.clone()).await;
+        let replaced = self.rule.answer("replace_password_hash", replaced)?;
+        if let Some(wanted) = wanted {
+            self.rule.same("replace_password_hash", &replaced, &wanted)?;
+        }
+        Ok(replaced)
+    }
+
     async fn removes_user(&self, user: &User, existed: bool) -> Checked {
         let got = self.rule.answer("remove_user", self.store.remove_user(user.subject()).await)?;
         self.rule.same("remove_user", &got, &existed)
@@ -231,6 +270,11 @@ fn look_alikes() -> Checked<[User; 6]> {
 
 fn many() -> Checked<Vec<User>> {
     (0..91).map(|at| user(&format!("s-{at}"), &format!("user-{at}"))).collect()
+}
+
+fn hash(salt: &str) -> Checked<PasswordHash> {
+    let output = "iAtGwY5jOIVHaYZ0GOaRXcCTu1gw7sKPPqCdHS+1mqk";
+    format!("$argon2id$v=19$m=19456,t=2,p=1${salt}${output}").parse().map_err(unmade)
 }
 
 fn user(subject: &str, username: &str) -> Checked<User> {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::id::{ClientId, Subject};
+use crate::password::PasswordHash;
 use crate::store::{ClientRegistry, ClientStore, StoreError, UserRegistry, UserStore};
 use crate::testing::reference::{Reference, Users};
 use crate::testing::yield_for;
@@ -29,6 +30,8 @@ pub(super) enum RegistryFlaw {
     UsernameGoesWithLoser,
     UsernameFallsBack,
     LoserOfUsernameIsRemoved,
+    RehashesAnyPassword,
+    RehashDoesNothing,
 }
 
 /// Each flaw, what it is called in the guide, and the rules it breaks at least.
@@ -61,6 +64,8 @@ pub(super) const FLAWS: &[(RegistryFlaw, &str, &[&str])] = &[
     ),
     (RegistryFlaw::UsernameFallsBack, "gives a name back to whoever lost it", &["user_name_taken"]),
     (RegistryFlaw::LoserOfUsernameIsRemoved, "removes the user who loses a name", &["user_name_taken"]),
+    (RegistryFlaw::RehashesAnyPassword, "replaces a hash that it was not to", &["user_rehash"]),
+    (RegistryFlaw::RehashDoesNothing, "says that it replaced a hash, and did not", &["user_rehash"]),
 ];
 
 /// All that a registry with this flaw breaks.
@@ -235,5 +240,18 @@ impl UserRegistry for FlawedRegistry {
             }
             _ => users.remove(subject),
         })
+    }
+
+    async fn replace_password_hash(
+        &self,
+        subject: &Subject,
+        expected: &PasswordHash,
+        new: PasswordHash,
+    ) -> Result<bool, StoreError> {
+        let expected = Some(expected).filter(|_| self.flaw != RegistryFlaw::RehashesAnyPassword);
+        if self.flaw == RegistryFlaw::RehashDoesNothing {
+            return Ok(true);
+        }
+        Ok(self.inner.users.lock().replace_password_hash(subject, expected, new))
     }
 }
