@@ -37,7 +37,8 @@ pub(crate) use refresh_token::Refreshing;
 
 /// One grant type of the token endpoint.
 ///
-/// The built-in ones use nothing that is not here.
+/// The built-in ones use nothing that is not here. [`guide::custom_grants`](crate::guide::custom_grants)
+/// makes one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a grant type",
     note = "implement `GrantType`: the value of `grant_type`, and what a request is allowed"
@@ -131,6 +132,15 @@ impl<'a> Authenticated<'a> {
             None => Ok(value),
             Some(_) => Err(RequestFailure::Repeated(Parameter::Extension(name)).into()),
         }
+    }
+
+    /// The value of a parameter that this grant type defines for itself.
+    ///
+    /// # Errors
+    /// [`RequestFailure::Missing`] if it is absent or empty, [`RequestFailure::Repeated`] if it
+    /// occurs more than once.
+    pub fn required_own_parameter(&self, name: &'static str) -> Result<&str, Error> {
+        self.own_parameter(name)?.ok_or(Error::missing(Parameter::Extension(name)))
     }
 
     /// All values of a parameter that may be repeated, such as `resource`.
