@@ -1,5 +1,6 @@
 //! Why a request was refused, in types; [`Wire`] is what the client is told of it.
 
+mod reason;
 mod store;
 mod wire;
 

@@ -1,6 +1,10 @@
 //! What the server decided, as it decides it: [`Event`] and [`EventSink`].
+//!
+//! All events, their fields and all reasons are listed in [`guide::events`](crate::guide::events).
 
 use crate::error::Error;
+#[cfg(feature = "tracing")]
+use crate::error::ScopeFailure;
 use crate::id::{ClientId, GrantId, GrantTypeName, Subject};
 use crate::resource::AccessFailure;
 use crate::scope::Scope;
@@ -221,14 +225,21 @@ impl EventSink for TracingEvents {
 #[cfg(feature = "tracing")]
 fn trace_refusal(client: Option<&ClientId>, error: &Error, what: &'static str) {
     let client = client.map(tracing::field::display);
+    let reason = error.reason();
     let cause = std::error::Error::source(error);
     match error {
         Error::Server { .. } => {
-            tracing::error!(target: "grantor", client, cause, reason = %error, "{what}");
+            tracing::error!(target: "grantor", client, %reason, detail = %error, cause, "{what}");
         }
         Error::Unavailable { .. } => {
-            tracing::warn!(target: "grantor", client, cause, reason = %error, "{what}");
+            // The first one is in the detail.
+            let cause = cause.and_then(std::error::Error::source);
+            tracing::warn!(target: "grantor", client, %reason, detail = %error, cause, "{what}");
         }
-        _ => tracing::info!(target: "grantor", client, reason = %error, "{what}"),
+        Error::InvalidScope { reason: ScopeFailure::TooWide { asked, allowed } } => {
+            let (needed, granted) = (asked.as_str(), allowed.as_str());
+            tracing::info!(target: "grantor", client, %reason, needed, granted, detail = "invalid_scope", "{what}");
+        }
+        _ => tracing::info!(target: "grantor", client, %reason, detail = %error, "{what}"),
     }
 }

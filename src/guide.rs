@@ -7,7 +7,9 @@
 //! * [`sqlite`]: `SQLite` in production: backup, size, several processes, outages.
 //! * [`life_of_a_grant`]: what a request does to the record, and why two at once do no harm.
 //! * [`choosing_grants`]: which grant types a client is registered for.
+//! * [`custom_grants`]: a grant type of your own.
 //! * [`errors`]: what clients are told, and what you are.
+//! * [`events`]: every decision the server reports, and the name of every reason.
 //! * [`defaults_and_why`]: every setting.
 //! * [`security`]: what attackers try, what is done about it, and the test that shows it.
 //! * [`migrating_from_webmethods`]: the services and settings of `pub.oauth`, row by row.
@@ -43,8 +45,14 @@ pub mod life_of_a_grant {}
 #[doc = include_str!("guide/choosing_grants.md")]
 pub mod choosing_grants {}
 
+#[doc = include_str!("guide/custom_grants.md")]
+pub mod custom_grants {}
+
 #[doc = include_str!("guide/errors.md")]
 pub mod errors {}
+
+#[doc = include_str!("guide/events.md")]
+pub mod events {}
 
 #[doc = include_str!("guide/defaults_and_why.md")]
 pub mod defaults_and_why {}
