@@ -7,6 +7,7 @@
 //! * [`sqlite`]: `SQLite` in production: backup, size, several processes, outages.
 //! * [`life_of_a_grant`]: what a request does to the record, and why two at once do no harm.
 //! * [`choosing_grants`]: which grant types a client is registered for.
+//! * [`passwords`]: why applications should not see them, and how to check them if you must.
 //! * [`custom_grants`]: a grant type of your own.
 //! * [`errors`]: what clients are told, and what you are.
 //! * [`events`]: every decision the server reports, and the name of every reason.
@@ -18,6 +19,7 @@
 // The pages link to what some features bring.
 #![cfg_attr(
     not(all(
+        feature = "argon2",
         feature = "http",
         feature = "memory",
         feature = "sqlite",
@@ -44,6 +46,9 @@ pub mod life_of_a_grant {}
 
 #[doc = include_str!("guide/choosing_grants.md")]
 pub mod choosing_grants {}
+
+#[doc = include_str!("guide/passwords.md")]
+pub mod passwords {}
 
 #[doc = include_str!("guide/custom_grants.md")]
 pub mod custom_grants {}
