@@ -26,8 +26,8 @@ pub(super) fn resolve(
         }
         None => default_within(client, most),
     };
-    let allowed = most.map_or_else(|| client.scopes().clone(), |most| client.scopes().intersection(most));
-    grant(asked, allowed, core.settings.scope_policy)
+    let allowed = most.map(|most| client.scopes().intersection(most));
+    narrow(asked, allowed.as_ref().unwrap_or(client.scopes()), core.settings.scope_policy)
 }
 
 /// Who asks for nothing in particular gets of the default what may be had.
@@ -37,12 +37,15 @@ fn default_within(client: &Client, most: Option<&Scope>) -> Scope {
     within.unwrap_or_else(|| default.clone())
 }
 
-fn grant(asked: Scope, allowed: Scope, policy: ScopePolicy) -> Result<Scope, Error> {
-    let granted = asked.intersection(&allowed);
-    let whole = granted == asked;
+fn narrow(asked: Scope, allowed: &Scope, policy: ScopePolicy) -> Result<Scope, Error> {
+    if asked.is_subset(allowed) {
+        return Ok(asked);
+    }
+    let granted = asked.intersection(allowed);
     match policy {
-        _ if whole => Ok(granted),
         ScopePolicy::Narrow if !granted.is_empty() => Ok(granted),
-        ScopePolicy::Strict | ScopePolicy::Narrow => Err(ScopeFailure::TooWide { asked, allowed }.into()),
+        ScopePolicy::Strict | ScopePolicy::Narrow => {
+            Err(ScopeFailure::TooWide { asked, allowed: allowed.clone() }.into())
+        }
     }
 }

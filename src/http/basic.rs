@@ -25,8 +25,10 @@ pub(crate) enum Authorization {
 
 /// A client id and secret, which not every client form-encodes as RFC 6749 §2.3.1 wants.
 pub(crate) struct BasicCredentials {
-    /// `id:secret`; at least one colon.
+    /// `id:secret`.
     raw: Zeroizing<String>,
+    /// Where the first colon is.
+    colon: usize,
     decoded: Decoded,
 }
 
@@ -40,7 +42,7 @@ impl BasicCredentials {
     /// Id and secret, form-decoded; `None` when they are not valid form encoding.
     pub(crate) fn decoded(&self) -> Option<(&str, &str)> {
         match &self.decoded {
-            Decoded::SameAsRaw => self.raw.split_once(':'),
+            Decoded::SameAsRaw => split(&self.raw, self.colon),
             Decoded::Text { id, secret } => Some((id, secret)),
             Decoded::Malformed => None,
         }
@@ -50,7 +52,7 @@ impl BasicCredentials {
     pub(crate) fn raw(&self) -> Option<(&str, &str)> {
         match self.decoded {
             Decoded::SameAsRaw => None,
-            Decoded::Text { .. } | Decoded::Malformed => self.raw.split_once(':'),
+            Decoded::Text { .. } | Decoded::Malformed => split(&self.raw, self.colon),
         }
     }
 
@@ -65,8 +67,9 @@ impl BasicCredentials {
                 return None;
             }
         };
-        let decoded = Decoded::of(raw.split_once(':')?);
-        Some(Self { raw, decoded })
+        let colon = raw.bytes().position(|byte| byte == b':')?;
+        let decoded = Decoded::of(split(&raw, colon)?);
+        Some(Self { raw, colon, decoded })
     }
 }
 
@@ -76,12 +79,17 @@ impl Decoded {
         if is_literal(id) && is_literal(secret) {
             return Self::SameAsRaw;
         }
-        let secret = form::decode(secret.as_bytes()).map(|text| Zeroizing::new(text.into_owned()));
-        match (form::decode(id.as_bytes()), secret) {
+        let secret = form::decode(secret).map(|text| Zeroizing::new(text.into_owned()));
+        match (form::decode(id), secret) {
             (Ok(id), Ok(secret)) => Self::Text { id: id.into_owned(), secret },
             _ => Self::Malformed,
         }
     }
+}
+
+/// What stands before and after the colon.
+fn split(text: &str, colon: usize) -> Option<(&str, &str)> {
+    Some((text.get(..colon)?, text.get(colon + 1..)?))
 }
 
 pub(crate) fn parse(header: &[u8]) -> Authorization {

@@ -67,12 +67,10 @@ pub(crate) fn pairs(input: &[u8], limits: FormLimits) -> impl Iterator<Item = Re
 /// Undoes percent and plus encoding; borrows when there is none.
 ///
 /// What is decoded may be a password: no copy of it stays behind in freed memory on failure.
-pub(crate) fn decode(encoded: &[u8]) -> Result<Cow<'_, str>, FormError> {
+pub(crate) fn decode(encoded: &str) -> Result<Cow<'_, str>, FormError> {
     let escape = |text: &[u8]| text.iter().position(|byte| matches!(byte, b'%' | b'+'));
-    let Some(mut start) = escape(encoded) else {
-        return str::from_utf8(encoded).map(Cow::Borrowed).map_err(|_| FormError::NotUtf8);
-    };
-    let mut rest = encoded;
+    let Some(mut start) = escape(encoded.as_bytes()) else { return Ok(Cow::Borrowed(encoded)) };
+    let mut rest = encoded.as_bytes();
     let mut decoded = Zeroizing::new(Vec::with_capacity(encoded.len()));
     while let Some((literal, escaped)) = rest.split_at_checked(start) {
         decoded.extend_from_slice(literal);
@@ -132,7 +130,7 @@ impl<'a> Encoded<'a> {
                 return Err(FormError::TooLong);
             }
         }
-        if self.is_escaped { decode(self.text.as_bytes()) } else { Ok(Cow::Borrowed(self.text)) }
+        if self.is_escaped { decode(self.text) } else { Ok(Cow::Borrowed(self.text)) }
     }
 }
 
