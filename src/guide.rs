@@ -7,6 +7,10 @@
 //! * [`sqlite`]: `SQLite` in production: backup, size, several processes, outages.
 //! * [`life_of_a_grant`]: what a request does to the record, and why two at once do no harm.
 //! * [`choosing_grants`]: which grant types a client is registered for.
+//! * [`adapters`]: the fifteen lines between it and your web framework, and proxies.
+//! * [`consent_page`]: your login, your templates, and what the user allows.
+//! * [`protecting_resources`]: bearer tokens at your API, in the same process or elsewhere.
+//! * [`administration`]: who has access to what, and how to end it.
 //! * [`passwords`]: why applications should not see them, and how to check them if you must.
 //! * [`custom_grants`]: a grant type of your own.
 //! * [`errors`]: what clients are told, and what you are.
@@ -46,6 +50,18 @@ pub mod life_of_a_grant {}
 
 #[doc = include_str!("guide/choosing_grants.md")]
 pub mod choosing_grants {}
+
+#[doc = include_str!("guide/adapters.md")]
+pub mod adapters {}
+
+#[doc = include_str!("guide/consent_page.md")]
+pub mod consent_page {}
+
+#[doc = include_str!("guide/protecting_resources.md")]
+pub mod protecting_resources {}
+
+#[doc = include_str!("guide/administration.md")]
+pub mod administration {}
 
 #[doc = include_str!("guide/passwords.md")]
 pub mod passwords {}
