@@ -23,6 +23,7 @@ use crate::grant::{Grant, Issued};
 use crate::id::{GrantTypeName, Subject};
 use crate::parameter::Parameter;
 use crate::parameters::Parameters;
+use crate::policy::Limits;
 use crate::scope::Scope;
 use crate::server::Core;
 use crate::token::Presented;
@@ -278,6 +279,9 @@ impl fmt::Debug for Approval {
 /// How a request moves an existing grant on. Asked again on what is there whenever a write
 /// did not go through.
 pub(crate) trait Transition {
+    /// Comes before the first decision, if the host has rules of its own.
+    fn limit(&mut self, limits: &Limits);
+
     fn decide(&mut self, grant: &Grant) -> Decision;
 }
 

@@ -13,7 +13,8 @@ use crate::scope::Scope;
 /// Makes tokens narrower than clients and users are registered for: a shorter life, fewer scopes.
 /// It cannot make them wider.
 ///
-/// It is asked once for each token request, and once when a resource owner has decided.
+/// It is asked once for each token request whose client, and whose code or refresh token if it has
+/// one, are good so far; and once when a resource owner has decided.
 ///
 /// ```
 /// use std::time::Duration;
@@ -60,6 +61,7 @@ pub struct PolicyRequest<'a> {
     pub(crate) client: &'a Client,
     pub(crate) grant_type: &'a GrantTypeName,
     pub(crate) subject: Option<&'a Subject>,
+    pub(crate) granted: Option<&'a Scope>,
     pub(crate) now: Timestamp,
 }
 
@@ -76,11 +78,17 @@ impl PolicyRequest<'_> {
         self.grant_type
     }
 
-    /// The resource owner; `None` if the client acts for itself, and where only the code or the
-    /// refresh token knows.
+    /// The resource owner; `None` if the client acts for itself.
     #[must_use]
     pub fn subject(&self) -> Option<&Subject> {
         self.subject
+    }
+
+    /// What was allowed before: with a code or a refresh token, the scope of its grant. `None` where
+    /// a grant begins.
+    #[must_use]
+    pub fn granted(&self) -> Option<&Scope> {
+        self.granted
     }
 
     /// When the request began.

@@ -218,7 +218,7 @@ async fn issue(
         return Err(unauthorized(client));
     }
     let (grant_type, subject) = (&GrantTypeName::AUTHORIZATION_CODE, Some(consent.subject));
-    let limits = core.limits(PolicyRequest { client, grant_type, subject, now }).await?;
+    let limits = core.limits(PolicyRequest { client, grant_type, subject, granted: None, now }).await?;
     let most = asked.scope.intersection(client.scopes());
     let most = limits.within(Some(most)).unwrap_or_else(Scope::empty);
     let scope = approvable(core, consent.subject, asked.began_at, approved, most).await?;

@@ -7,11 +7,13 @@
 use std::sync::Arc;
 
 use crate::client::Client;
+use crate::clock::Timestamp;
 use crate::error::{Error, GrantFailure, ServerFailure, StoreError, Unavailable};
 use crate::event::{Event, RemovalReason};
 use crate::grant::{Grant, Issued};
 use crate::grant_type::{Decision, Transition};
-use crate::id::GrantId;
+use crate::id::{GrantId, GrantTypeName};
+use crate::policy::PolicyRequest;
 use crate::server::Core;
 use crate::store::{Insert, Read, Remove, Replace};
 use crate::token::Digest;
@@ -25,13 +27,16 @@ const ROUNDS: usize = 4;
 pub(super) async fn settle(
     core: &Core,
     client: &Client,
+    grant_type: &GrantTypeName,
     id: GrantId,
     mut transition: impl Transition,
+    now: Timestamp,
 ) -> Result<Issued, Error> {
     let mut doubt = Doubt::default();
     let mut written: Option<Issued> = None;
     let mut removing: Option<GrantFailure> = None;
     let mut looked_again = false;
+    let mut is_limited = core.policy.is_none();
     for _ in 0..ROUNDS {
         let Some(grant) = core.tokens.load(id, Read::Latest).await? else {
             return Err(removing
@@ -46,6 +51,11 @@ pub(super) async fn settle(
             return Err(GrantFailure::Foreign.into());
         }
         alive::check(core, client, &grant).await?;
+        if !std::mem::replace(&mut is_limited, true) {
+            let (subject, granted) = (grant.subject(), Some(grant.scope()));
+            let request = PolicyRequest { client, grant_type, subject, granted, now };
+            transition.limit(&core.limits(request).await?);
+        }
         match transition.decide(&grant) {
             Decision::Answer(issued) => return Ok(issued),
             Decision::Refuse(error) => return Err(error),

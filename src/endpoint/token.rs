@@ -10,7 +10,7 @@ use crate::client::authentication::{Credentials, HeaderCredentials};
 use crate::clock::Timestamp;
 use crate::error::{Error, ScopeFailure};
 use crate::event::Event;
-use crate::grant::{Allowed, Grant, Issued, IssuedRefresh, Redemption, RefreshRequest, Terms};
+use crate::grant::{Allowed, Grant, Issued, IssuedRefresh, Redemption};
 use crate::grant_type::{Approved, Authenticated, DynGrantType, Exchange, Member, Refreshing};
 use crate::id::{GrantId, GrantTypeName};
 use crate::parameter::Parameter;
@@ -197,15 +197,12 @@ async fn issue(
     parameters: &Parameters<'_>,
     now: Timestamp,
 ) -> Result<Issued, Error> {
-    let subject = match &approved {
-        Approved::New { subject, .. } => subject.as_ref(),
-        Approved::Code(_) | Approved::RefreshToken(_) => None,
-    };
-    let limits = core.limits(PolicyRequest { client, grant_type, subject, now }).await?;
     match approved {
-        Approved::Code(code) => exchange(core, client, &code, parameters, &limits, now).await,
-        Approved::RefreshToken(token) => refresh(core, client, &token, parameters, &limits, now).await,
+        Approved::Code(code) => exchange(core, client, grant_type, &code, parameters, now).await,
+        Approved::RefreshToken(token) => refresh(core, client, grant_type, &token, parameters, now).await,
         Approved::New { subject, auth_time, most, refreshable } => {
+            let request = PolicyRequest { client, grant_type, subject: subject.as_ref(), granted: None, now };
+            let limits = core.limits(request).await?;
             let scope = scope::resolve(core, client, parameters, limits.within(most).as_ref())?;
             let allowed = Allowed {
                 client: client.id().clone(),
@@ -229,24 +226,19 @@ pub(crate) async fn begin(
     limits: &Limits,
     now: Timestamp,
 ) -> Result<Issued, Error> {
-    let terms = terms(core, client, refreshable, limits);
+    let mut terms = core.settings.terms(client, refreshable);
+    terms.access_lifetime = limits.shorten(terms.access_lifetime);
     let (grant, issued) = Grant::active(allowed, &terms, &core.seed()?, now);
     settle::insert(core, grant, &issued.digest).await?;
     Ok(issued)
 }
 
-fn terms(core: &Core, client: &Client, refreshable: bool, limits: &Limits) -> Terms {
-    let mut terms = core.settings.terms(client, refreshable);
-    terms.access_lifetime = limits.shorten(terms.access_lifetime);
-    terms
-}
-
 async fn exchange(
     core: &Core,
     client: &Client,
+    grant_type: &GrantTypeName,
     code: &Presented,
     parameters: &Parameters<'_>,
-    limits: &Limits,
     now: Timestamp,
 ) -> Result<Issued, Error> {
     let seed = core.seed()?;
@@ -256,36 +248,36 @@ async fn exchange(
             redirect_uri: parameters.get(Parameter::RedirectUri),
             verifier: parameters.get(Parameter::CodeVerifier),
         },
-        terms: terms(core, client, true, limits),
+        terms: core.settings.terms(client, true),
         seed: &seed,
         now,
         saw_it_unspent: false,
     };
-    settle::settle(core, client, code.id, exchange).await
+    settle::settle(core, client, grant_type, code.id, exchange, now).await
 }
 
 async fn refresh(
     core: &Core,
     client: &Client,
+    grant_type: &GrantTypeName,
     token: &Presented,
     parameters: &Parameters<'_>,
-    limits: &Limits,
     now: Timestamp,
 ) -> Result<Issued, Error> {
     let seed = core.seed()?;
     let secret = RefreshSecret::from_bytes(&token.secret);
     let scope = parameters.get(Parameter::Scope).map(Scope::parse).transpose();
     let scope = scope.map_err(|_| ScopeFailure::Malformed)?;
-    let limited = limits.scope.as_ref().map(|most| client.scopes().intersection(most));
-    let allowed = limited.as_ref().unwrap_or(client.scopes());
     let refreshing = Refreshing {
-        request: RefreshRequest { secret: &secret, scope: scope.as_ref(), allowed },
-        terms: terms(core, client, true, limits),
+        secret: &secret,
+        scope: scope.as_ref(),
+        allowed: Cow::Borrowed(client.scopes()),
+        terms: core.settings.terms(client, true),
         keys: &core.retry_keys,
         seed: &seed,
         now,
     };
-    settle::settle(core, client, token.id, refreshing).await
+    settle::settle(core, client, grant_type, token.id, refreshing, now).await
 }
 
 fn respond(core: &Core, issued: Issued, parameters: &Parameters<'_>, now: Timestamp) -> TokenResponse {

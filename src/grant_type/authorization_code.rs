@@ -5,6 +5,7 @@ use crate::entropy::Seed;
 use crate::error::{Error, GrantFailure};
 use crate::grant::{Grant, Redeemed, Redemption, Terms};
 use crate::id::GrantTypeName;
+use crate::policy::Limits;
 
 use super::{Approval, Authenticated, Decision, GrantType, Transition};
 
@@ -34,6 +35,10 @@ pub(crate) struct Exchange<'a> {
 }
 
 impl Transition for Exchange<'_> {
+    fn limit(&mut self, limits: &Limits) {
+        self.terms.access_lifetime = limits.shorten(self.terms.access_lifetime);
+    }
+
     fn decide(&mut self, grant: &Grant) -> Decision {
         match grant.redeem(&self.redemption, &self.terms, self.seed, self.now) {
             Redeemed::Next { next, issued } => {

@@ -87,6 +87,36 @@ fn a_policy_that_changes_narrows_the_next_refresh() {
         .refused(400, "invalid_scope");
 }
 
+/// Alice reads for a minute, and what was allowed is known.
+struct ByPerson;
+
+impl TokenPolicy for ByPerson {
+    async fn limits(&self, request: &PolicyRequest<'_>) -> Result<Limits, Error> {
+        let known = request.granted().map(grantor::Scope::as_str);
+        let alice = request.subject().is_some_and(|subject| subject.as_str() == "alice");
+        match request.grant_type().as_str() {
+            "client_credentials" => assert_eq!((known, alice), (None, false)),
+            "refresh_token" => {
+                assert_eq!((known, alice), (Some("a b"), true));
+                return Ok(Limits::none().scope(scope("a")));
+            }
+            _ => assert!(alice && matches!(known, None | Some("a b"))),
+        }
+        let minute = Lifetime::from_secs(60).unwrap();
+        Ok(if alice { Limits::none().access_token_lifetime(minute) } else { Limits::none() })
+    }
+}
+
+#[test]
+fn a_policy_knows_whose_code_or_refresh_token_it_is() {
+    let server = server(ByPerson);
+    assert_eq!(server.token("grant_type=client_credentials").ok().json["expires_in"], 3600);
+    let login = server.login();
+    assert_eq!((login.scope(), &login.json["expires_in"]), ("a b", &60.into()));
+    let refreshed = server.token(&refresh_form(login.refresh_token())).ok();
+    assert_eq!((refreshed.scope(), &refreshed.json["expires_in"]), ("a", &3600.into()));
+}
+
 #[test]
 fn a_policy_does_not_make_tokens_wider() {
     struct Generous;
