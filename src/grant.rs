@@ -337,7 +337,7 @@ impl Grant {
     }
 
     /// Is its code yet to be redeemed?
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, feature = "testing", feature = "tiered"))]
     pub(crate) fn awaits_code(&self) -> bool {
         matches!(self.state, State::CodeIssued(_))
     }

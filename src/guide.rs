@@ -5,6 +5,7 @@
 //! * [`first_store`]: keep clients and grants where your data is.
 //! * [`certified_store`]: a store over a database, and how you come to trust it.
 //! * [`sqlite`]: `SQLite` in production: backup, size, several processes, outages.
+//! * [`tiered`]: the same with records in memory in front, and a limit.
 //! * [`life_of_a_grant`]: what a request does to the record, and why two at once do no harm.
 //! * [`choosing_grants`]: which grant types a client is registered for.
 //! * [`adapters`]: the fifteen lines between it and your web framework, and proxies.
@@ -28,6 +29,7 @@
         feature = "memory",
         feature = "sqlite",
         feature = "testing",
+        feature = "tiered",
         feature = "tracing"
     )),
     allow(rustdoc::broken_intra_doc_links)
@@ -44,6 +46,9 @@ pub mod certified_store {}
 
 #[doc = include_str!("guide/sqlite.md")]
 pub mod sqlite {}
+
+#[doc = include_str!("guide/tiered.md")]
+pub mod tiered {}
 
 #[doc = include_str!("guide/life_of_a_grant.md")]
 pub mod life_of_a_grant {}

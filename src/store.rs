@@ -13,6 +13,8 @@ mod memory;
 mod memory_registry;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "tiered")]
+mod tiered;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub use memory::{InvalidMemoryBound, MemoryTokenStore, MemoryTokenStoreBuilder};
 pub use memory_registry::{MemoryClientStore, MemoryUserStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOpenError, SqliteStore, SqliteStoreBuilder};
+#[cfg(feature = "tiered")]
+pub use tiered::{TierFigures, TieredStore, TieredStoreBuilder};
 
 /// Where client registrations are looked up.
 pub trait ClientStore: Send + Sync + 'static {

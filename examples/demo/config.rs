@@ -60,6 +60,7 @@ impl Config {
 pub(crate) enum StoreChoice {
     Memory,
     Sqlite(PathBuf),
+    Tiered(PathBuf),
 }
 
 impl StoreChoice {
@@ -67,9 +68,13 @@ impl StoreChoice {
         let Some(text) = file.take::<String>("store")? else { return Ok(Self::Memory) };
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
-            Some(("sqlite", "")) => Err(file.error("store", "the path is missing")),
+            Some(("sqlite" | "tiered", "")) => Err(file.error("store", "the path is missing")),
             Some(("sqlite", path)) => Ok(Self::Sqlite(path.into())),
-            _ => Err(file.error("store", "only \"memory\" and \"sqlite:PATH\" are available yet")),
+            Some(("tiered", path)) => Ok(Self::Tiered(path.into())),
+            _ => {
+                Err(file
+                    .error("store", "only \"memory\", \"sqlite:PATH\" and \"tiered:PATH\" are available yet"))
+            }
         }
     }
 }

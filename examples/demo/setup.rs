@@ -91,7 +91,9 @@ async fn hashed(pool: &HashPool, entries: Vec<UserEntry>) -> Result<Vec<User>, V
 fn server_key(config: &Config) -> Result<Option<KeyBytes>, InvalidConfig> {
     match (config.server_key, &config.store) {
         (Some(key), _) => Ok(Some(key)),
-        (None, StoreChoice::Sqlite(path)) => key_file::read_or_make(path).map(Some),
+        (None, StoreChoice::Sqlite(path) | StoreChoice::Tiered(path)) => {
+            key_file::read_or_make(path).map(Some)
+        }
         (None, StoreChoice::Memory) => Ok(None),
     }
 }

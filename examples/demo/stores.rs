@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::error::Error as StdError;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use grantor::store::{
     Cached, ClientRegistry, ClientStore as _, GrantQuery, MemoryClientStore, MemoryTokenStore,
-    MemoryUserStore, SqliteStore, StoreError, TokenStore, UserRegistry,
+    MemoryUserStore, SqliteOpenError, SqliteStore, StoreError, TieredStore, TokenStore, UserRegistry,
 };
 use grantor::{Builder, Client, ClientId, Subject, User};
 use tokio::task::JoinSet;
@@ -22,20 +23,32 @@ const REGISTRATIONS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 #[derive(Clone)]
 pub(super) enum Stores {
     Memory { clients: Arc<MemoryClientStore>, users: Arc<MemoryUserStore>, tokens: Arc<MemoryTokenStore> },
-    Sqlite { store: SqliteStore, registrations: Arc<Cached<SqliteStore>> },
+    Sqlite(Durable<SqliteStore>),
+    Tiered(Durable<TieredStore>),
+}
+
+/// A store that outlives the process. What it has of clients and users is in memory for a while.
+#[derive(Clone)]
+pub(crate) struct Durable<S> {
+    store: S,
+    registrations: Arc<Cached<S>>,
 }
 
 impl Stores {
     /// As the configuration says, with what has been in there before.
     pub(super) fn open(config: &Config) -> Result<Self, InvalidConfig> {
+        let wrong = |path: &Path, error: SqliteOpenError| {
+            InvalidConfig::new("store", format_args!("{}: {error}", path.display()))
+        };
         match &config.store {
             StoreChoice::Memory => Ok(Self::memory(config.settings.token_store()?)),
             StoreChoice::Sqlite(path) => {
-                let store = SqliteStore::open(path).map_err(|error| {
-                    InvalidConfig::new("store", format_args!("{}: {error}", path.display()))
-                })?;
-                let registrations = Arc::new(Cached::new(store.clone(), REGISTRATIONS, REGISTRATION_AGE));
-                Ok(Self::Sqlite { store, registrations })
+                let store = SqliteStore::open(path).map_err(|error| wrong(path, error))?;
+                Ok(Self::Sqlite(Durable::new(store)))
+            }
+            StoreChoice::Tiered(path) => {
+                let store = config.settings.tiers.apply(TieredStore::builder(path)).open();
+                Ok(Self::Tiered(Durable::new(store.map_err(|error| wrong(path, error))?)))
             }
         }
     }
@@ -48,7 +61,8 @@ impl Stores {
     pub(super) fn client_names(&self) -> ClientNames {
         match self {
             Self::Memory { clients, .. } => ClientNames::Memory(clients.clone()),
-            Self::Sqlite { registrations, .. } => ClientNames::Sqlite(registrations.clone()),
+            Self::Sqlite(durable) => ClientNames::Sqlite(durable.registrations.clone()),
+            Self::Tiered(durable) => ClientNames::Tiered(durable.registrations.clone()),
         }
     }
 
@@ -57,9 +71,8 @@ impl Stores {
             Self::Memory { clients, users, tokens } => {
                 server.clients(clients.clone()).users(users.clone()).tokens(tokens.clone())
             }
-            Self::Sqlite { store, registrations } => {
-                server.clients(registrations.clone()).users(registrations.clone()).tokens(store.clone())
-            }
+            Self::Sqlite(durable) => durable.attach(server),
+            Self::Tiered(durable) => durable.attach(server),
         }
     }
 
@@ -68,18 +81,59 @@ impl Stores {
     pub(super) async fn write(&self, file: Registrations, before: &Names) -> Result<(), StoreError> {
         match self {
             Self::Memory { clients, users, tokens } => write(clients, users, tokens, file, before).await,
-            Self::Sqlite { store, registrations } => {
-                write(registrations, registrations, store, file, &Names::of_store(store).await?).await
-            }
+            Self::Sqlite(durable) => durable.write(file).await,
+            Self::Tiered(durable) => durable.write(file).await,
         }
     }
 }
+
+impl<S> Durable<S>
+where
+    S: ClientRegistry + UserRegistry + TokenStore + Listing + Clone,
+{
+    fn new(store: S) -> Self {
+        let registrations = Arc::new(Cached::new(store.clone(), REGISTRATIONS, REGISTRATION_AGE));
+        Self { store, registrations }
+    }
+
+    fn attach(&self, server: Builder) -> Builder {
+        let Self { store, registrations } = self;
+        server.clients(registrations.clone()).users(registrations.clone()).tokens(store.clone())
+    }
+
+    async fn write(&self, file: Registrations) -> Result<(), StoreError> {
+        let Self { store, registrations } = self;
+        write(registrations, registrations, store, file, &Names::of_store(store).await?).await
+    }
+}
+
+/// Who is registered, a page at a time.
+pub(super) trait Listing {
+    async fn client_ids(&self, after: Option<&ClientId>) -> Result<Vec<ClientId>, StoreError>;
+    async fn subjects(&self, after: Option<&Subject>) -> Result<Vec<Subject>, StoreError>;
+}
+
+macro_rules! listing {
+    ($($store:ty),*) => {$(
+        impl Listing for $store {
+            async fn client_ids(&self, after: Option<&ClientId>) -> Result<Vec<ClientId>, StoreError> {
+                self.client_ids(after).await
+            }
+
+            async fn subjects(&self, after: Option<&Subject>) -> Result<Vec<Subject>, StoreError> {
+                self.subjects(after).await
+            }
+        }
+    )*};
+}
+listing!(SqliteStore, TieredStore);
 
 /// What the host's pages call a client.
 #[derive(Clone)]
 pub(crate) enum ClientNames {
     Memory(Arc<MemoryClientStore>),
     Sqlite(Arc<Cached<SqliteStore>>),
+    Tiered(Arc<Cached<TieredStore>>),
 }
 
 impl ClientNames {
@@ -87,6 +141,7 @@ impl ClientNames {
         let client = match self {
             Self::Memory(clients) => clients.client(id).await,
             Self::Sqlite(clients) => clients.client(id).await,
+            Self::Tiered(clients) => clients.client(id).await,
         };
         let named = client.ok().flatten();
         named.map_or_else(|| id.to_string(), |client| client.name().to_owned())
@@ -114,7 +169,7 @@ impl Names {
         }
     }
 
-    async fn of_store(store: &SqliteStore) -> Result<Self, StoreError> {
+    async fn of_store(store: &impl Listing) -> Result<Self, StoreError> {
         let mut names = Self::default();
         let mut page = store.client_ids(None).await?;
         while let Some(last) = page.last().cloned() {

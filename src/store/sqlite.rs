@@ -4,7 +4,7 @@ mod checkpoint;
 mod error;
 mod failure;
 mod file;
-mod grants;
+pub(super) mod grants;
 mod job;
 mod options;
 mod queue;
@@ -32,8 +32,10 @@ use super::{
 };
 use checkpoint::Checkpoints;
 pub use error::SqliteOpenError;
-use failure::Failure;
-use grants::Row;
+pub(super) use failure::Failure;
+pub(super) use grants::Row;
+#[cfg(feature = "tiered")]
+pub(super) use job::Job;
 pub use options::SqliteStoreBuilder;
 use readers::Readers;
 use registrations::{ClientRow, UserRow};
@@ -82,7 +84,7 @@ struct Handle {
 }
 
 /// How many expired records an insert deletes, when it is its turn.
-const PURGED_BY_INSERT: usize = 64;
+pub(super) const PURGED_BY_INSERT: usize = 64;
 /// How many are deleted in one go when one batch follows the other: few, since requests that
 /// come meanwhile wait for two of them.
 const PURGE_BATCH: usize = 16;
@@ -127,15 +129,37 @@ impl SqliteStore {
         subjects.into_iter().map(Subject::new).collect::<Result<_, _>>().map_err(StoreError::other)
     }
 
-    fn start(path: PathBuf, options: &SqliteStoreBuilder) -> Result<Self, SqliteOpenError> {
+    fn start(
+        path: PathBuf,
+        options: &SqliteStoreBuilder,
+        held: Option<Connection>,
+    ) -> Result<Self, SqliteOpenError> {
         let connect = || schema::connect(&path, options);
         let mut readers = Readers::start("grantor-read", connect, options.readers, options.queue)?;
         let mut administration = Readers::start("grantor-admin", connect, 1, options.queue)?;
         let mut checkpoints = Checkpoints::start(connect)?;
         let all = [&mut readers, &mut administration, checkpoints.readers()];
         let threads = all.into_iter().flat_map(Readers::take_threads).collect();
-        let writer = Writer::start(connect()?, threads, Some(checkpoints.trigger()), options)?;
+        let writer = Writer::start(connect()?, threads, held, Some(checkpoints.trigger()), options)?;
         Ok(Self(Arc::new(Handle { path, writer, readers, administration, _checkpoints: checkpoints })))
+    }
+
+    /// How many grants there are, counted on the calling thread.
+    #[cfg(feature = "tiered")]
+    pub(super) fn count_now(&self) -> Result<usize, SqliteOpenError> {
+        let connection = schema::connect(&self.0.path, &Self::builder(&self.0.path))?;
+        Ok(grants::count(&connection)?)
+    }
+
+    /// Has the thread that writes do this, too.
+    #[cfg(feature = "tiered")]
+    pub(super) fn submit(&self, job: Box<dyn Job>) {
+        self.0.writer.submit(job);
+    }
+
+    #[cfg(feature = "tiered")]
+    pub(super) fn is_purge_due(&self) -> bool {
+        self.0.writer.is_purge_due()
     }
 
     async fn write<T: Send + 'static>(
@@ -145,7 +169,7 @@ impl SqliteStore {
         self.0.writer.run(work).await
     }
 
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Failure> {

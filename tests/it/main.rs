@@ -46,4 +46,5 @@ mod sqlite;
 mod stores;
 mod support;
 mod threats;
+mod tiered;
 mod token_endpoint;

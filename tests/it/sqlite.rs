@@ -19,10 +19,10 @@ use grantor::testing::{SeededEntropy, block_on};
 use crate::support::{Harness, Setup, users_with_alice};
 
 /// A directory that is removed with what is in it.
-struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("sqlite-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -30,12 +30,12 @@ impl Directory {
         Self(path)
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.0.join("grants.db")
     }
 
     /// What `SQLite` calls so.
-    fn beside(&self, suffix: &str) -> PathBuf {
+    pub(crate) fn beside(&self, suffix: &str) -> PathBuf {
         self.0.join(format!("grants.db{suffix}"))
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use grantor::Settings;
 use grantor::http::RouterBuilder;
 use grantor::password::HashPool;
-use grantor::store::MemoryTokenStore;
+use grantor::store::{MemoryTokenStore, TieredStoreBuilder};
 use serde::Deserialize;
 
 use super::section::{InvalidConfig, Section};
@@ -16,6 +16,7 @@ pub(crate) struct ServerSettings {
     pub(crate) server: Settings,
     pub(crate) http: HttpSettings,
     pub(crate) passwords: PasswordSettings,
+    pub(crate) tiers: TierSettings,
     memory_capacity: Option<usize>,
     client_share: Option<f64>,
 }
@@ -33,6 +34,13 @@ pub(crate) struct PasswordSettings {
     pub(crate) allow_grant: bool,
     threads: Option<usize>,
     queue: Option<usize>,
+}
+
+/// What the tiered store holds, and where.
+pub(crate) struct TierSettings {
+    memory: Option<usize>,
+    disk: Option<usize>,
+    volatile_codes: bool,
 }
 
 impl PasswordSettings {
@@ -56,6 +64,26 @@ impl PasswordSettings {
     }
 }
 
+impl TierSettings {
+    fn read(section: &mut Section) -> Result<Self, InvalidConfig> {
+        Ok(Self {
+            memory: positive(section, "tier_memory")?,
+            disk: positive(section, "tier_disk")?,
+            volatile_codes: section.take("volatile_codes")?.unwrap_or(false),
+        })
+    }
+
+    pub(crate) fn apply(&self, mut store: TieredStoreBuilder) -> TieredStoreBuilder {
+        if let Some(records) = self.memory {
+            store = store.memory(records);
+        }
+        if let Some(records) = self.disk {
+            store = store.disk(records);
+        }
+        store.volatile_codes(self.volatile_codes)
+    }
+}
+
 fn positive(section: &mut Section, key: &str) -> Result<Option<usize>, InvalidConfig> {
     match section.take::<usize>(key)? {
         Some(0) => Err(section.error(key, "it is zero")),
@@ -75,12 +103,9 @@ impl ServerSettings {
         let memory_capacity = section.take("memory_capacity")?;
         let client_share = section.take("client_share")?;
         let passwords = PasswordSettings::read(&mut section)?;
-        section.take::<bool>("volatile_codes")?;
-        for key in ["tier_memory", "tier_disk"] {
-            positive(&mut section, key)?;
-        }
+        let tiers = TierSettings::read(&mut section)?;
         section.finish()?;
-        Ok(Self { server, http, passwords, memory_capacity, client_share })
+        Ok(Self { server, http, passwords, tiers, memory_capacity, client_share })
     }
 
     pub(crate) fn token_store(&self) -> Result<MemoryTokenStore, InvalidConfig> {

@@ -6,7 +6,7 @@ use crate::error::StoreError;
 
 /// Why a call did not get its answer. Everyone in a transaction that failed gets the same.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(in crate::store) enum Failure {
     #[error("too many calls wait for the database")]
     Overloaded,
     #[error("the database has schema {0}: a newer version of this library has migrated it")]
@@ -19,7 +19,7 @@ pub(super) enum Failure {
 
 impl Failure {
     /// There is no room on the disk, or no more is allowed.
-    pub(super) fn is_full(&self) -> bool {
+    pub(in crate::store) fn is_full(&self) -> bool {
         self.code() == Some(ErrorCode::DiskFull)
     }
 

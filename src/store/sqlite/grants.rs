@@ -11,7 +11,7 @@ use crate::id::GrantId;
 use crate::store::{Cursor, GrantQuery, Page, Remove, Replace};
 
 /// A grant as it is written.
-pub(super) struct Row {
+pub(in crate::store) struct Row {
     id: [u8; 16],
     revision: i64,
     expires_at: Option<i64>,
@@ -22,7 +22,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn of(grant: &Grant) -> Self {
+    pub(in crate::store) fn of(grant: &Grant) -> Self {
         Self {
             id: *grant.id().as_bytes(),
             revision: number(grant.revision()),
@@ -45,7 +45,7 @@ fn number(revision: Revision) -> i64 {
 }
 
 /// False if there is a record with that id.
-pub(super) fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<bool> {
+pub(in crate::store) fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<bool> {
     let Row { id, revision, expires_at, client, subject, parent, record } = row;
     let mut insert = connection.prepare_cached(
         "INSERT INTO grants (id, revision, format, expires_at, client, subject, parent, record)
@@ -55,7 +55,7 @@ pub(super) fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<boo
     Ok(insert.execute(values)? == 1)
 }
 
-pub(super) fn load(
+pub(in crate::store) fn load(
     connection: &Connection,
     id: GrantId,
 ) -> rusqlite::Result<Result<Option<Grant>, InvalidRecord>> {
@@ -63,7 +63,7 @@ pub(super) fn load(
     Ok(select.query_row([id.as_bytes()], read).optional()?.transpose())
 }
 
-pub(super) fn replace(
+pub(in crate::store) fn replace(
     connection: &Connection,
     row: &Row,
     expected: Revision,
@@ -92,7 +92,7 @@ pub(super) fn replace(
     Ok(present(connection, id)?.map(|_| Replace::Changed))
 }
 
-pub(super) fn remove(
+pub(in crate::store) fn remove(
     connection: &Connection,
     id: GrantId,
     expected: Option<Revision>,
@@ -118,8 +118,24 @@ fn present(connection: &Connection, id: &[u8; 16]) -> rusqlite::Result<Result<bo
     })
 }
 
+#[cfg(feature = "tiered")]
+pub(in crate::store) fn is_there(connection: &Connection, id: GrantId) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM grants WHERE id = ?")?.exists([id.as_bytes()])
+}
+
+#[cfg(feature = "tiered")]
+pub(in crate::store) fn count(connection: &Connection) -> rusqlite::Result<usize> {
+    let count: i64 =
+        connection.prepare_cached("SELECT count(*) FROM grants")?.query_row([], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
 /// Deletes up to `limit` records that have expired at `before`.
-pub(super) fn purge(connection: &Connection, before: Timestamp, limit: usize) -> rusqlite::Result<usize> {
+pub(in crate::store) fn purge(
+    connection: &Connection,
+    before: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<usize> {
     // What never ends within the numbers of a column has not ended.
     let before = millis(before).min(i64::MAX - 1);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);

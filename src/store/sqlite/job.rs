@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::queue::Queue;
 
 /// Work for a thread that has a connection, and its answer to whoever waits for it.
-pub(super) trait Job: Send {
+pub(in crate::store) trait Job: Send {
     /// May be called again when the transaction it ran in was undone.
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
 

@@ -1,6 +1,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::Connection;
+
 use super::{SqliteOpenError, SqliteStore, file};
 
 /// Settings of a [`SqliteStore`] that is yet to be opened.
@@ -78,9 +80,17 @@ impl SqliteStoreBuilder {
     /// # Errors
     /// When the file cannot be used as it is; see [`SqliteOpenError`].
     pub fn open(self) -> Result<SqliteStore, SqliteOpenError> {
+        self.open_holding(None)
+    }
+
+    /// Keeps `held` open until the last write is done.
+    pub(in crate::store) fn open_holding(
+        self,
+        held: Option<Connection>,
+    ) -> Result<SqliteStore, SqliteOpenError> {
         // To SQLite, names such as `:memory:` and the empty one are no files.
         let path = std::path::absolute(&self.path)?;
         file::create_if_missing(&path)?;
-        SqliteStore::start(path, &self)
+        SqliteStore::start(path, &self, held)
     }
 }

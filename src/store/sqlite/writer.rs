@@ -34,6 +34,7 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         readers: Vec<JoinHandle<()>>,
+        held: Option<Connection>,
         mut checkpoints: Option<Trigger>,
         options: &SqliteStoreBuilder,
     ) -> Result<Self, SqliteOpenError> {
@@ -44,6 +45,7 @@ impl Writer {
             // The last connection takes the log into the file, and of two that are closed at
             // once neither may be the last.
             readers.into_iter().for_each(|reader| drop(reader.join()));
+            drop(held);
         })?;
         Ok(writer)
     }
@@ -54,6 +56,13 @@ impl Writer {
         work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Failure> {
         job::run(&self.queue, work).await
+    }
+
+    #[cfg(feature = "tiered")]
+    pub(super) fn submit(&self, job: Box<dyn Job>) {
+        if let Err(refused) = self.queue.push(job) {
+            refused.answer(Err(Failure::Overloaded));
+        }
     }
 
     /// True at every so many calls: one for each insert.

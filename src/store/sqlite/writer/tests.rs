@@ -29,7 +29,7 @@ impl Gate {
             )
             .unwrap();
         let writer =
-            Writer::start(connection, Vec::new(), None, &SqliteStoreBuilder::new(Path::new("unused")))
+            Writer::start(connection, Vec::new(), None, None, &SqliteStoreBuilder::new(Path::new("unused")))
                 .unwrap();
         let (release, wait) = mpsc::channel();
         let (waits, is_waiting) = mpsc::channel();
@@ -121,7 +121,8 @@ fn what_was_accepted_is_done_when_the_handle_is_gone() {
 #[test]
 fn calls_beyond_the_length_of_the_queue_are_unavailable() {
     let options = SqliteStoreBuilder::new(Path::new("unused")).queue(2);
-    let writer = Writer::start(Connection::open_in_memory().unwrap(), Vec::new(), None, &options).unwrap();
+    let writer =
+        Writer::start(Connection::open_in_memory().unwrap(), Vec::new(), None, None, &options).unwrap();
     let (release, blocked) = mpsc::channel::<()>();
     let (waits, is_waiting) = mpsc::channel();
     drop(job::submit(&writer.queue, move |_| {
