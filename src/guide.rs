@@ -6,6 +6,7 @@
 //! * [`certified_store`]: a store over a database, and how you come to trust it.
 //! * [`sqlite`]: `SQLite` in production: backup, size, several processes, outages.
 //! * [`tiered`]: the same with records in memory in front, and a limit.
+//! * [`postgres`]: `PostgreSQL`: setting up, pools and proxies, outages, upgrades, backup.
 //! * [`life_of_a_grant`]: what a request does to the record, and why two at once do no harm.
 //! * [`choosing_grants`]: which grant types a client is registered for.
 //! * [`adapters`]: the fifteen lines between it and your web framework, and proxies.
@@ -27,6 +28,7 @@
         feature = "argon2",
         feature = "http",
         feature = "memory",
+        feature = "postgres",
         feature = "sqlite",
         feature = "testing",
         feature = "tiered",
@@ -49,6 +51,9 @@ pub mod sqlite {}
 
 #[doc = include_str!("guide/tiered.md")]
 pub mod tiered {}
+
+#[doc = include_str!("guide/postgres.md")]
+pub mod postgres {}
 
 #[doc = include_str!("guide/life_of_a_grant.md")]
 pub mod life_of_a_grant {}

@@ -11,6 +11,10 @@ mod erased;
 mod memory;
 #[cfg(feature = "memory")]
 mod memory_registry;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod registration;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "tiered")]
@@ -33,6 +37,8 @@ pub(crate) use erased::{DynClientStore, DynTokenStore, DynUserRegistry, DynUserS
 pub use memory::{InvalidMemoryBound, MemoryTokenStore, MemoryTokenStoreBuilder};
 #[cfg(feature = "memory")]
 pub use memory_registry::{MemoryClientStore, MemoryUserStore};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresSchemaError, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOpenError, SqliteStore, SqliteStoreBuilder};
 #[cfg(feature = "tiered")]

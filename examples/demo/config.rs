@@ -61,6 +61,8 @@ pub(crate) enum StoreChoice {
     Memory,
     Sqlite(PathBuf),
     Tiered(PathBuf),
+    /// The address may hold a password.
+    Postgres(String),
 }
 
 impl StoreChoice {
@@ -71,10 +73,11 @@ impl StoreChoice {
             Some(("sqlite" | "tiered", "")) => Err(file.error("store", "the path is missing")),
             Some(("sqlite", path)) => Ok(Self::Sqlite(path.into())),
             Some(("tiered", path)) => Ok(Self::Tiered(path.into())),
-            _ => {
-                Err(file
-                    .error("store", "only \"memory\", \"sqlite:PATH\" and \"tiered:PATH\" are available yet"))
-            }
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text)),
+            _ => Err(file.error(
+                "store",
+                "it is none of \"memory\", \"sqlite:PATH\", \"tiered:PATH\" and \"postgres://…\"",
+            )),
         }
     }
 }

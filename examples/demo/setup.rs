@@ -31,7 +31,7 @@ impl Demo {
         let default_issuer = local_url(address);
         let pool = config.settings.passwords.pool()?;
         check(&config, &default_issuer, &pool)?;
-        let stores = Stores::open(&config)?;
+        let stores = Stores::open(&config).await?;
         let key = server_key(&config)?;
         let router = router(&config, &default_issuer, &stores, key, &pool, TracingEvents)?;
         let clients = stores.client_names();
@@ -94,13 +94,17 @@ fn server_key(config: &Config) -> Result<Option<KeyBytes>, InvalidConfig> {
         (None, StoreChoice::Sqlite(path) | StoreChoice::Tiered(path)) => {
             key_file::read_or_make(path).map(Some)
         }
-        (None, StoreChoice::Memory) => Ok(None),
+        (None, StoreChoice::Memory | StoreChoice::Postgres(_)) => Ok(None),
     }
 }
 
 /// Builds everything once and throws it away: what is wrong shows before anything is logged
 /// or changed.
 fn check(config: &Config, default_issuer: &str, pool: &HashPool) -> Result<(), InvalidConfig> {
+    if config.server_key.is_none() && matches!(config.store, StoreChoice::Postgres(_)) {
+        let problem = "it is missing: all servers on one database need the same";
+        return Err(InvalidConfig::new("server_key", problem));
+    }
     let stores = Stores::memory(config.settings.token_store()?);
     router(config, default_issuer, &stores, config.server_key, pool, NoEvents)?;
     Ok(())

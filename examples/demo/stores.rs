@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use grantor::store::{
     Cached, ClientRegistry, ClientStore as _, GrantQuery, MemoryClientStore, MemoryTokenStore,
-    MemoryUserStore, SqliteOpenError, SqliteStore, StoreError, TieredStore, TokenStore, UserRegistry,
+    MemoryUserStore, PostgresStore, SqliteOpenError, SqliteStore, StoreError, TieredStore, TokenStore,
+    UserRegistry,
 };
 use grantor::{Builder, Client, ClientId, Subject, User};
 use tokio::task::JoinSet;
@@ -18,6 +19,9 @@ use super::config::{Config, InvalidConfig, StoreChoice};
 
 /// How late a change by another process that has the same file open is seen.
 const REGISTRATION_AGE: Duration = Duration::from_secs(5);
+/// To a database.
+const CONNECTIONS: usize = 16;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const REGISTRATIONS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 #[derive(Clone)]
@@ -25,6 +29,7 @@ pub(super) enum Stores {
     Memory { clients: Arc<MemoryClientStore>, users: Arc<MemoryUserStore>, tokens: Arc<MemoryTokenStore> },
     Sqlite(Durable<SqliteStore>),
     Tiered(Durable<TieredStore>),
+    Postgres(Durable<PostgresStore>),
 }
 
 /// A store that outlives the process. What it has of clients and users is in memory for a while.
@@ -36,7 +41,7 @@ pub(crate) struct Durable<S> {
 
 impl Stores {
     /// As the configuration says, with what has been in there before.
-    pub(super) fn open(config: &Config) -> Result<Self, InvalidConfig> {
+    pub(super) async fn open(config: &Config) -> Result<Self, InvalidConfig> {
         let wrong = |path: &Path, error: SqliteOpenError| {
             InvalidConfig::new("store", format_args!("{}: {error}", path.display()))
         };
@@ -50,6 +55,7 @@ impl Stores {
                 let store = config.settings.tiers.apply(TieredStore::builder(path)).open();
                 Ok(Self::Tiered(Durable::new(store.map_err(|error| wrong(path, error))?)))
             }
+            StoreChoice::Postgres(address) => Ok(Self::Postgres(Durable::new(postgres(address).await?))),
         }
     }
 
@@ -63,6 +69,7 @@ impl Stores {
             Self::Memory { clients, .. } => ClientNames::Memory(clients.clone()),
             Self::Sqlite(durable) => ClientNames::Sqlite(durable.registrations.clone()),
             Self::Tiered(durable) => ClientNames::Tiered(durable.registrations.clone()),
+            Self::Postgres(durable) => ClientNames::Postgres(durable.registrations.clone()),
         }
     }
 
@@ -73,6 +80,7 @@ impl Stores {
             }
             Self::Sqlite(durable) => durable.attach(server),
             Self::Tiered(durable) => durable.attach(server),
+            Self::Postgres(durable) => durable.attach(server),
         }
     }
 
@@ -83,8 +91,23 @@ impl Stores {
             Self::Memory { clients, users, tokens } => write(clients, users, tokens, file, before).await,
             Self::Sqlite(durable) => durable.write(file).await,
             Self::Tiered(durable) => durable.write(file).await,
+            Self::Postgres(durable) => durable.write(file).await,
         }
     }
+}
+
+/// Connects, and brings the tables up to date.
+async fn postgres(address: &str) -> Result<PostgresStore, InvalidConfig> {
+    let wrong = |error: &dyn StdError| InvalidConfig::new("store", with_causes(error));
+    let mut config: tokio_postgres::Config = address.parse().map_err(|error| wrong(&error))?;
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    let manager = deadpool_postgres::Manager::new(config, tokio_postgres::NoTls);
+    let pool = deadpool_postgres::Pool::builder(manager).max_size(CONNECTIONS).build();
+    let store = PostgresStore::new(pool.map_err(|error| wrong(&error))?);
+    store.migrate().await.map_err(|error| wrong(&error))?;
+    Ok(store)
 }
 
 impl<S> Durable<S>
@@ -126,7 +149,7 @@ macro_rules! listing {
         }
     )*};
 }
-listing!(SqliteStore, TieredStore);
+listing!(PostgresStore, SqliteStore, TieredStore);
 
 /// What the host's pages call a client.
 #[derive(Clone)]
@@ -134,6 +157,7 @@ pub(crate) enum ClientNames {
     Memory(Arc<MemoryClientStore>),
     Sqlite(Arc<Cached<SqliteStore>>),
     Tiered(Arc<Cached<TieredStore>>),
+    Postgres(Arc<Cached<PostgresStore>>),
 }
 
 impl ClientNames {
@@ -142,6 +166,7 @@ impl ClientNames {
             Self::Memory(clients) => clients.client(id).await,
             Self::Sqlite(clients) => clients.client(id).await,
             Self::Tiered(clients) => clients.client(id).await,
+            Self::Postgres(clients) => clients.client(id).await,
         };
         let named = client.ok().flatten();
         named.map_or_else(|| id.to_string(), |client| client.name().to_owned())
@@ -236,6 +261,19 @@ async fn remove_grants<T: TokenStore + Clone>(tokens: &T, query: &GrantQuery) ->
 
 /// A failed store, in one line that has the cause.
 pub(super) fn failed(error: &StoreError) -> InvalidConfig {
-    let cause = error.source().map_or_else(String::new, |source| format!(": {source}"));
-    InvalidConfig::new("store", format_args!("{error}{cause}"))
+    InvalidConfig::new("store", with_causes(error))
+}
+
+fn with_causes(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Some repeat what they have been caused by.
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
 }

@@ -1,6 +1,7 @@
 //! The example server from outside: a process, its command line, its signals and TCP.
 
 pub(crate) mod process;
+pub(crate) mod shared_store;
 
 use std::collections::HashSet;
 use std::net::TcpStream;

@@ -2,47 +2,18 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::id::{ClientId, Subject};
 use crate::password::PasswordHash;
+use crate::store::registration::{self, FORMAT, InvalidRegistration};
 use crate::user::{User, UserPassword};
-
-/// The number of the format that clients and users are written in.
-const FORMAT: u32 = 1;
 
 const PAGE: u32 = 1000;
 
-/// A registration that cannot be read, or must not be written over.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum InvalidRegistration {
-    #[error("the registration has format {0}, which is newer than {FORMAT}")]
-    Newer(u32),
-    #[error("the registration is damaged")]
-    Damaged(#[source] serde_json::Error),
-}
-
-impl From<InvalidRegistration> for StoreError {
-    fn from(error: InvalidRegistration) -> Self {
-        match error {
-            InvalidRegistration::Newer(_) => Self::unavailable(error),
-            InvalidRegistration::Damaged(_) => Self::other(error),
-        }
-    }
-}
-
 type Answer<T> = rusqlite::Result<Result<T, InvalidRegistration>>;
-
-/// What a registration is written as.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Record<T> {
-    format: u32,
-    registration: T,
-}
 
 pub(super) struct ClientRow {
     id: String,
@@ -51,7 +22,7 @@ pub(super) struct ClientRow {
 
 impl ClientRow {
     pub(super) fn of(client: &Client) -> Result<Self, StoreError> {
-        Ok(Self { id: client.id().to_string(), record: written(client)? })
+        Ok(Self { id: client.id().to_string(), record: registration::write(client)? })
     }
 }
 
@@ -64,12 +35,8 @@ pub(super) struct UserRow {
 impl UserRow {
     pub(super) fn of(user: &User) -> Result<Self, StoreError> {
         let (subject, username) = (user.subject().to_string(), user.username().to_owned());
-        Ok(Self { subject, username, record: written(user)? })
+        Ok(Self { subject, username, record: registration::write(user)? })
     }
-}
-
-fn written(registration: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(&Record { format: FORMAT, registration }).map_err(StoreError::other)
 }
 
 pub(super) fn client(connection: &Connection, id: &ClientId) -> Answer<Option<Client>> {
@@ -86,14 +53,7 @@ pub(super) fn subject(connection: &Connection, subject: &Subject) -> Answer<Opti
 
 fn read<T: DeserializeOwned>(connection: &Connection, sql: &str, values: impl Params) -> Answer<Option<T>> {
     let mut select = connection.prepare_cached(sql)?;
-    let row = select.query_row(values, |row| {
-        let format: u32 = row.get(0)?;
-        if format > FORMAT {
-            return Ok(Err(InvalidRegistration::Newer(format)));
-        }
-        let record: Result<Record<T>, _> = serde_json::from_str(row.get_ref(1)?.as_str()?);
-        Ok(record.map(|record| record.registration).map_err(InvalidRegistration::Damaged))
-    });
+    let row = select.query_row(values, |row| Ok(registration::read(row.get(0)?, row.get_ref(1)?.as_str()?)));
     row.optional().map(Option::transpose)
 }
 
@@ -151,10 +111,10 @@ pub(super) fn replace_password_hash(
     if !matches!(user.has_password(), Some(UserPassword::Phc(hash)) if hash == expected) {
         return Ok(Ok(false));
     }
-    let record = Record { format: FORMAT, registration: user.password(UserPassword::Phc(new.clone())) };
-    let record = match serde_json::to_string(&record) {
+    let user = user.password(UserPassword::Phc(new.clone()));
+    let record = match registration::write(&user) {
         Ok(record) => record,
-        Err(error) => return Ok(Err(InvalidRegistration::Damaged(error))),
+        Err(error) => return Ok(Err(error)),
     };
     let mut update = connection.prepare_cached("UPDATE users SET record = ? WHERE subject = ?")?;
     Ok(Ok(update.execute([record.as_str(), subject.as_str()])? == 1))
