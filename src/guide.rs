@@ -7,6 +7,9 @@
 //! * [`sqlite`]: `SQLite` in production: backup, size, several processes, outages.
 //! * [`tiered`]: the same with records in memory in front, and a limit.
 //! * [`postgres`]: `PostgreSQL`: setting up, pools and proxies, outages, upgrades, backup.
+//! * [`redis`]: Redis and its cluster: what can be lost, outages, memory.
+//! * [`choosing_store`]: which of them, with figures.
+//! * [`several_machines`]: what servers share, how large, what to watch.
 //! * [`life_of_a_grant`]: what a request does to the record, and why two at once do no harm.
 //! * [`choosing_grants`]: which grant types a client is registered for.
 //! * [`adapters`]: the fifteen lines between it and your web framework, and proxies.
@@ -29,6 +32,7 @@
         feature = "http",
         feature = "memory",
         feature = "postgres",
+        feature = "redis",
         feature = "sqlite",
         feature = "testing",
         feature = "tiered",
@@ -54,6 +58,15 @@ pub mod tiered {}
 
 #[doc = include_str!("guide/postgres.md")]
 pub mod postgres {}
+
+#[doc = include_str!("guide/redis.md")]
+pub mod redis {}
+
+#[doc = include_str!("guide/choosing_store.md")]
+pub mod choosing_store {}
+
+#[doc = include_str!("guide/several_machines.md")]
+pub mod several_machines {}
 
 #[doc = include_str!("guide/life_of_a_grant.md")]
 pub mod life_of_a_grant {}

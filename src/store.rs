@@ -13,7 +13,9 @@ mod memory;
 mod memory_registry;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod registration;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -39,6 +41,8 @@ pub use memory::{InvalidMemoryBound, MemoryTokenStore, MemoryTokenStoreBuilder};
 pub use memory_registry::{MemoryClientStore, MemoryUserStore};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresSchemaError, PostgresStore};
+#[cfg(feature = "redis")]
+pub use redis::{RedisOpenError, RedisStore, RedisStoreBuilder};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOpenError, SqliteStore, SqliteStoreBuilder};
 #[cfg(feature = "tiered")]

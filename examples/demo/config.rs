@@ -63,6 +63,7 @@ pub(crate) enum StoreChoice {
     Tiered(PathBuf),
     /// The address may hold a password.
     Postgres(String),
+    Redis(String),
 }
 
 impl StoreChoice {
@@ -74,9 +75,10 @@ impl StoreChoice {
             Some(("sqlite", path)) => Ok(Self::Sqlite(path.into())),
             Some(("tiered", path)) => Ok(Self::Tiered(path.into())),
             Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text)),
+            Some(("redis", _)) => Ok(Self::Redis(text)),
             _ => Err(file.error(
                 "store",
-                "it is none of \"memory\", \"sqlite:PATH\", \"tiered:PATH\" and \"postgres://…\"",
+                "it is none of \"memory\", \"sqlite:PATH\", \"tiered:PATH\", \"postgres://…\" and \"redis://…\"",
             )),
         }
     }

@@ -94,15 +94,16 @@ fn server_key(config: &Config) -> Result<Option<KeyBytes>, InvalidConfig> {
         (None, StoreChoice::Sqlite(path) | StoreChoice::Tiered(path)) => {
             key_file::read_or_make(path).map(Some)
         }
-        (None, StoreChoice::Memory | StoreChoice::Postgres(_)) => Ok(None),
+        (None, StoreChoice::Memory | StoreChoice::Postgres(_) | StoreChoice::Redis(_)) => Ok(None),
     }
 }
 
 /// Builds everything once and throws it away: what is wrong shows before anything is logged
 /// or changed.
 fn check(config: &Config, default_issuer: &str, pool: &HashPool) -> Result<(), InvalidConfig> {
-    if config.server_key.is_none() && matches!(config.store, StoreChoice::Postgres(_)) {
-        let problem = "it is missing: all servers on one database need the same";
+    if config.server_key.is_none() && matches!(config.store, StoreChoice::Postgres(_) | StoreChoice::Redis(_))
+    {
+        let problem = "it is missing: all servers that share a store need the same";
         return Err(InvalidConfig::new("server_key", problem));
     }
     let stores = Stores::memory(config.settings.token_store()?);

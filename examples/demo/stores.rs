@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use grantor::store::{
     Cached, ClientRegistry, ClientStore as _, GrantQuery, MemoryClientStore, MemoryTokenStore,
-    MemoryUserStore, PostgresStore, SqliteOpenError, SqliteStore, StoreError, TieredStore, TokenStore,
-    UserRegistry,
+    MemoryUserStore, PostgresStore, RedisStore, SqliteOpenError, SqliteStore, StoreError, TieredStore,
+    TokenStore, UserRegistry,
 };
 use grantor::{Builder, Client, ClientId, Subject, User};
+use redis::aio::ConnectionManagerConfig;
 use tokio::task::JoinSet;
 
 use super::config::{Config, InvalidConfig, StoreChoice};
@@ -22,6 +23,7 @@ const REGISTRATION_AGE: Duration = Duration::from_secs(5);
 /// To a database.
 const CONNECTIONS: usize = 16;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const RECONNECT_DELAY: Duration = Duration::from_millis(500);
 const REGISTRATIONS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 #[derive(Clone)]
@@ -30,6 +32,7 @@ pub(super) enum Stores {
     Sqlite(Durable<SqliteStore>),
     Tiered(Durable<TieredStore>),
     Postgres(Durable<PostgresStore>),
+    Redis(Durable<RedisStore>),
 }
 
 /// A store that outlives the process. What it has of clients and users is in memory for a while.
@@ -56,6 +59,7 @@ impl Stores {
                 Ok(Self::Tiered(Durable::new(store.map_err(|error| wrong(path, error))?)))
             }
             StoreChoice::Postgres(address) => Ok(Self::Postgres(Durable::new(postgres(address).await?))),
+            StoreChoice::Redis(address) => Ok(Self::Redis(Durable::new(redis(address).await?))),
         }
     }
 
@@ -70,6 +74,7 @@ impl Stores {
             Self::Sqlite(durable) => ClientNames::Sqlite(durable.registrations.clone()),
             Self::Tiered(durable) => ClientNames::Tiered(durable.registrations.clone()),
             Self::Postgres(durable) => ClientNames::Postgres(durable.registrations.clone()),
+            Self::Redis(durable) => ClientNames::Redis(durable.registrations.clone()),
         }
     }
 
@@ -81,6 +86,7 @@ impl Stores {
             Self::Sqlite(durable) => durable.attach(server),
             Self::Tiered(durable) => durable.attach(server),
             Self::Postgres(durable) => durable.attach(server),
+            Self::Redis(durable) => durable.attach(server),
         }
     }
 
@@ -92,6 +98,7 @@ impl Stores {
             Self::Sqlite(durable) => durable.write(file).await,
             Self::Tiered(durable) => durable.write(file).await,
             Self::Postgres(durable) => durable.write(file).await,
+            Self::Redis(durable) => durable.write(file).await,
         }
     }
 }
@@ -108,6 +115,19 @@ async fn postgres(address: &str) -> Result<PostgresStore, InvalidConfig> {
     let store = PostgresStore::new(pool.map_err(|error| wrong(&error))?);
     store.migrate().await.map_err(|error| wrong(&error))?;
     Ok(store)
+}
+
+/// Connects, and makes sure that the server keeps what it is given.
+async fn redis(address: &str) -> Result<RedisStore, InvalidConfig> {
+    let wrong = |error: &dyn StdError| InvalidConfig::new("store", with_causes(error));
+    let client = redis::Client::open(address).map_err(|error| wrong(&error))?;
+    let settings = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_max_delay(RECONNECT_DELAY)
+        .set_number_of_retries(1);
+    let connection = client.get_connection_manager_with_config(settings).await;
+    let store = RedisStore::builder().open(connection.map_err(|error| wrong(&error))?).await;
+    store.map_err(|error| wrong(&error))
 }
 
 impl<S> Durable<S>
@@ -149,7 +169,7 @@ macro_rules! listing {
         }
     )*};
 }
-listing!(PostgresStore, SqliteStore, TieredStore);
+listing!(PostgresStore, RedisStore, SqliteStore, TieredStore);
 
 /// What the host's pages call a client.
 #[derive(Clone)]
@@ -158,6 +178,7 @@ pub(crate) enum ClientNames {
     Sqlite(Arc<Cached<SqliteStore>>),
     Tiered(Arc<Cached<TieredStore>>),
     Postgres(Arc<Cached<PostgresStore>>),
+    Redis(Arc<Cached<RedisStore>>),
 }
 
 impl ClientNames {
@@ -167,6 +188,7 @@ impl ClientNames {
             Self::Sqlite(clients) => clients.client(id).await,
             Self::Tiered(clients) => clients.client(id).await,
             Self::Postgres(clients) => clients.client(id).await,
+            Self::Redis(clients) => clients.client(id).await,
         };
         let named = client.ok().flatten();
         named.map_or_else(|| id.to_string(), |client| client.name().to_owned())

@@ -39,6 +39,7 @@ mod pkce;
 mod policy;
 mod postgres;
 mod redirect_uri;
+mod redis;
 mod refresh_token;
 mod registration;
 mod resource;

@@ -96,7 +96,7 @@ pub(crate) fn nothing_is_lost_with_a_process(store: &str) {
     }
 }
 
-/// A store that cannot be reached: one line that names the key.
+/// A store that cannot be reached or used: one line that names the key.
 pub(crate) fn an_unreachable_store_ends_with_2(store: &str) {
     let line = refused(&config(store, ""));
     assert!(line.contains("store: "), "{line}");

@@ -38,7 +38,6 @@ fn the_token_store_keeps_its_contract_behind_wrappers() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn a_proxy_that_hands_out_connections_by_the_transaction_makes_no_difference() {
     let Some(proxy) = Proxy::start(shared()) else { return println!("skipped: there is no pgbouncer") };
     let store = || store_at(&proxy.url(&shared().database()));
