@@ -187,7 +187,7 @@ fn signal(name: &str, process: u32) {
 }
 
 /// Debian keeps programs of each version in a directory of its own.
-fn bin(name: &str) -> PathBuf {
+pub(crate) fn bin(name: &str) -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let found = versions.map(|version| version.path().join("bin").join(name)).find(|path| path.exists());
     let in_path = || {
