@@ -58,30 +58,37 @@ impl Connections {
         .await
     }
 
-    /// The last command is done with the three before it; or after them, in a cluster, where they are
+    /// The last command is done with those before it; or after them, in a cluster, where they are
     /// on different nodes: one round trip, or two.
-    pub(super) async fn after<T: FromRedisValue>(&self, before: [Cmd; 3], last: Cmd) -> Result<T, Failure> {
+    pub(super) async fn after<T: FromRedisValue>(
+        &self,
+        before: [Option<Cmd>; 3],
+        last: Cmd,
+    ) -> Result<T, Failure> {
         self.in_time(async {
             match self.connection.clone() {
                 Connection::Single(mut connection) => {
                     let mut pipeline = Pipeline::new();
                     pipeline.atomic();
-                    for command in before {
+                    for command in before.into_iter().flatten() {
                         pipeline.add_command(command).ignore();
                     }
                     pipeline.add_command(last);
                     let (answer,) = pipeline.query_async(&mut connection).await?;
                     Ok(answer)
                 }
-                Connection::Cluster(connection) => {
-                    let [mut first, mut second, mut third] = [(); 3].map(|()| connection.clone());
-                    let [one, two, three] = &before;
-                    tokio::try_join!(
-                        one.query_async::<()>(&mut first),
-                        two.query_async::<()>(&mut second),
-                        three.query_async::<()>(&mut third),
-                    )?;
-                    last.query_async(&mut first).await
+                Connection::Cluster(mut connection) => {
+                    let [one, two, three] = before.map(|command| {
+                        let mut connection = connection.clone();
+                        async move {
+                            match command {
+                                Some(command) => command.query_async::<()>(&mut connection).await,
+                                None => Ok(()),
+                            }
+                        }
+                    });
+                    tokio::try_join!(one, two, three)?;
+                    last.query_async(&mut connection).await
                 }
             }
         })

@@ -89,8 +89,10 @@ fn text(value: Value) -> Result<String, Failure> {
 }
 
 async fn forget(store: &Inner, entry: &Entry) {
-    let [first, second, third] = store.keys.remove(entry);
-    let _ = store.connections.after::<Value>([first, second, cmd("PING")], third).await;
+    let [of_client, of_subject, all] = store.keys.remove(entry);
+    if let Some(all) = all {
+        let _ = store.connections.after::<Value>([of_client, of_subject, None], all).await;
+    }
 }
 
 pub(super) async fn find(store: &Inner, query: &GrantQuery) -> Result<Page, StoreError> {

@@ -70,7 +70,7 @@ impl Keys {
         first / (u8::MAX / SHARDS + 1)
     }
 
-    pub(super) fn add(&self, grant: &Grant) -> [Cmd; 3] {
+    pub(super) fn add(&self, grant: &Grant) -> [Option<Cmd>; 3] {
         self.each(&Entry::of(grant), |set, member| {
             let mut add = cmd("ZADD");
             add.arg(set).arg(0).arg(member);
@@ -79,7 +79,7 @@ impl Keys {
     }
 
     /// Out of the set of all at last, which the others can be found from.
-    pub(super) fn remove(&self, entry: &Entry) -> [Cmd; 3] {
+    pub(super) fn remove(&self, entry: &Entry) -> [Option<Cmd>; 3] {
         self.each(entry, |set, member| {
             let mut remove = cmd("ZREM");
             remove.arg(set).arg(member);
@@ -87,15 +87,13 @@ impl Keys {
         })
     }
 
-    fn each(&self, entry: &Entry, command: impl Fn(&[u8], &[u8]) -> Cmd) -> [Cmd; 3] {
+    /// For the set of the client, that of the subject if there is one, and that of all.
+    fn each(&self, entry: &Entry, command: impl Fn(&[u8], &[u8]) -> Cmd) -> [Option<Cmd>; 3] {
         let id = entry.id.as_bytes();
         let all = command(&self.shard(Self::shard_of(entry.id)), &entry.write());
         let of_client = command(&self.named("c:", &entry.client), id);
-        let of_subject = match &entry.subject {
-            Some(subject) => command(&self.named("s:", subject), id),
-            None => cmd("PING"),
-        };
-        [of_client, of_subject, all]
+        let of_subject = entry.subject.as_ref().map(|subject| command(&self.named("s:", subject), id));
+        [Some(of_client), of_subject, Some(all)]
     }
 }
 

@@ -4,6 +4,7 @@
 //! cargo bench --bench stores                       about two minutes
 //! cargo bench --bench stores -- --quick            a few seconds
 //! cargo bench --bench stores -- --only postgres    sqlite, tiered, postgres or redis
+//! cargo bench --bench stores -- --upkeep           how long requests wait while a million is cleared away
 //! ```
 //!
 //! Servers are started for it, with settings that keep what they have answered: `PostgreSQL` and
@@ -23,10 +24,11 @@
     reason = "a program that measures and stops at what it does not expect"
 )]
 
-#[path = "../tests/it/postgres/server.rs"]
+#[path = "../../tests/it/postgres/server.rs"]
 mod postgres;
-#[path = "../tests/it/redis/server.rs"]
+#[path = "../../tests/it/redis/server.rs"]
 mod redis_server;
+mod upkeep;
 
 use std::process::Command;
 use std::sync::Arc;
@@ -35,10 +37,9 @@ use std::time::Instant;
 
 use grantor::store::{MemoryClientStore, PostgresStore, RedisStore, SqliteStore, TieredStore, TokenStore};
 use grantor::{
-    AuthMethod, AuthorizationRequest, AuthorizationServer, Client, ClientSecret, CodeVerifier,
-    ConsentDecision, GrantTypeName, SystemClock, TokenRequest,
+    AuthMethod, AuthorizationRequest, AuthorizationServer, Client, ClientSecret, Clock, CodeVerifier,
+    ConsentDecision, GrantTypeName, HashedSecret, SystemClock, TokenRequest,
 };
-use grantor::{Clock as _, HashedSecret};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const SECRET: &str = "bench-secret-bench-secret-bench-secret";
@@ -47,22 +48,29 @@ struct Options {
     seconds: f64,
     rounds: usize,
     only: Option<String>,
+    /// How many grants there are before `find` and `purge_expired` run beside requests.
+    upkeep: Option<usize>,
 }
 
 fn main() {
-    let mut options = Options { seconds: 3.0, rounds: 5, only: None };
+    let mut options = Options { seconds: 3.0, rounds: 5, only: None, upkeep: None };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => (options.seconds, options.rounds) = (0.5, 1),
             "--only" => options.only = arguments.next(),
+            "--upkeep" => options.upkeep = Some(1_000_000),
             _ => {}
         }
     }
     let wants = |name: &str| options.only.as_deref().is_none_or(|only| only == name);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    println!("| store | callers | issue /s | refresh /s | introspect /s | raw write /s | issue ÷ raw |");
-    println!("|---|--:|--:|--:|--:|--:|--:|");
+    if options.upkeep.is_some() {
+        println!("{}", upkeep::HEAD);
+    } else {
+        println!("| store | callers | issue /s | refresh /s | introspect /s | raw write /s | issue ÷ raw |");
+        println!("|---|--:|--:|--:|--:|--:|--:|");
+    }
     let directory = std::env::temp_dir().join(format!("grantor-bench-stores-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     if wants("sqlite") {
@@ -114,12 +122,16 @@ async fn rows<S: TokenStore + Clone>(
     options: &Options,
     raw: impl Fn(usize) -> Option<f64>,
 ) {
+    if let Some(count) = options.upkeep {
+        return upkeep::rows(name, store, count).await;
+    }
     for callers in [1, 16] {
         let server = server(store.clone());
         let mut ratios = Vec::new();
         let (mut issues, mut raws) = (Vec::new(), Vec::new());
         for _ in 0..options.rounds {
-            let issue = rate(callers, options, |_| {
+            let server = server.clone();
+            let issue = rate(callers, options, move |_| {
                 let server = server.clone();
                 async move { drop(issue(&server).await) }
             })
@@ -134,8 +146,9 @@ async fn rows<S: TokenStore + Clone>(
         for _ in 0..callers {
             logins.push(Arc::new(tokio::sync::Mutex::new(login(&server).await)));
         }
-        let refresh = rate(callers, options, |caller| {
-            let (server, login) = (server.clone(), Arc::clone(&logins[caller]));
+        let refreshing = server.clone();
+        let refresh = rate(callers, options, move |caller| {
+            let (server, login) = (refreshing.clone(), Arc::clone(&logins[caller]));
             async move {
                 let mut login = login.lock().await;
                 *login = refresh(&server, &login).await;
@@ -148,7 +161,7 @@ async fn rows<S: TokenStore + Clone>(
         }
         let tokens = Arc::new(tokens);
         let next = Arc::new(AtomicUsize::new(0));
-        let introspect = rate(callers, options, |_| {
+        let introspect = rate(callers, options, move |_| {
             let (server, tokens, next) = (server.clone(), Arc::clone(&tokens), Arc::clone(&next));
             async move {
                 let token = &tokens[next.fetch_add(1, Relaxed) % tokens.len()];
@@ -174,28 +187,39 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// How often a second so many callers do it, one time after the other.
-async fn rate<F: Future<Output = ()> + Send>(
+async fn rate<F: Future<Output = ()> + Send + 'static>(
     callers: usize,
     options: &Options,
-    work: impl Fn(usize) -> F + Send + Sync,
+    work: impl Fn(usize) -> F + Clone + Send + Sync + 'static,
 ) -> f64 {
-    let count = AtomicUsize::new(0);
+    let seconds = options.seconds;
     let begin = Instant::now();
+    // A task each, as a server has for each connection.
     let each = |caller| {
-        let (count, work) = (&count, &work);
-        async move {
+        let work = work.clone();
+        tokio::spawn(async move {
+            let mut count = 0;
             // What is answered at once never lets a timer run.
-            while begin.elapsed().as_secs_f64() < options.seconds {
+            while begin.elapsed().as_secs_f64() < seconds {
                 work(caller).await;
-                count.fetch_add(1, Relaxed);
+                count += 1;
             }
-        }
+            count
+        })
     };
-    grantor::testing::join_all((0..callers).map(each)).await;
-    count.load(Relaxed) as f64 / begin.elapsed().as_secs_f64()
+    let tasks: Vec<_> = (0..callers).map(each).collect();
+    let mut count = 0;
+    for task in tasks {
+        count += task.await.unwrap();
+    }
+    f64::from(count) / begin.elapsed().as_secs_f64()
 }
 
 fn server(tokens: impl TokenStore) -> AuthorizationServer {
+    server_at(tokens, SystemClock)
+}
+
+fn server_at(tokens: impl TokenStore, clock: impl Clock) -> AuthorizationServer {
     let client = Client::confidential("bench")
         .secret(HashedSecret::sha256(&ClientSecret::new(SECRET)))
         .auth_methods([AuthMethod::ClientSecretBasic])
@@ -210,6 +234,7 @@ fn server(tokens: impl TokenStore) -> AuthorizationServer {
     AuthorizationServer::builder("https://id.example.com")
         .clients(MemoryClientStore::from_iter([client]))
         .tokens(tokens)
+        .clock(clock)
         .build()
         .unwrap()
 }
