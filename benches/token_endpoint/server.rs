@@ -74,6 +74,35 @@ pub(crate) trait Server {
     fn pass_an_hour(&self);
 }
 
+impl<S: Server> Server for &S {
+    type Reply = S::Reply;
+    type Introspection = S::Introspection;
+
+    fn token(&self, post: &Post) -> S::Reply {
+        S::token(self, post)
+    }
+
+    fn body(reply: &S::Reply) -> &[u8] {
+        S::body(reply)
+    }
+
+    fn introspect(&self, token: &str) -> Option<S::Introspection> {
+        S::introspect(self, token)
+    }
+
+    fn code(&self, client: &Registration) -> String {
+        S::code(self, client)
+    }
+
+    fn revoke(&self, token: &str) {
+        S::revoke(self, token);
+    }
+
+    fn pass_an_hour(&self) {
+        S::pass_an_hour(self);
+    }
+}
+
 pub(crate) struct Grantor {
     router: Router,
     ahead: Arc<AtomicU64>,
@@ -92,7 +121,7 @@ impl Clock for Ahead {
 impl Grantor {
     pub(crate) fn new(registrations: &[Registration]) -> Self {
         let ahead = Arc::new(AtomicU64::new(0));
-        let tokens = MemoryTokenStore::builder().capacity(2_000_000).bytes(4 << 30).build().unwrap();
+        let tokens = MemoryTokenStore::builder().capacity(20_000_000).bytes(16 << 30).build().unwrap();
         let server = AuthorizationServer::builder("https://id.example.com")
             .clients(registrations.iter().map(|own| own.client.clone()).collect::<MemoryClientStore>())
             .tokens(tokens)
@@ -103,7 +132,11 @@ impl Grantor {
         Self { router: Router::builder(server).build().unwrap(), ahead, subjects: AtomicU64::new(0) }
     }
 
-    fn server(&self) -> &AuthorizationServer {
+    pub(crate) fn router(&self) -> &Router {
+        &self.router
+    }
+
+    pub(crate) fn server(&self) -> &AuthorizationServer {
         self.router.server()
     }
 }

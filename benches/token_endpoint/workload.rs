@@ -103,7 +103,7 @@ impl<'a, S: Server> Side<'a, S> {
     }
 
     /// Makes so many client-credentials grants; gives their tokens.
-    fn fill_with_issues(&mut self, grants: usize) -> Vec<String> {
+    pub(crate) fn fill_with_issues(&mut self, grants: usize) -> Vec<String> {
         let mut tokens = Vec::with_capacity(grants);
         while tokens.len() < grants {
             self.post_issues(BATCH.min(grants - tokens.len()));
@@ -115,7 +115,7 @@ impl<'a, S: Server> Side<'a, S> {
     }
 
     /// Makes so many code-flow grants; gives the client and the refresh token of each.
-    fn fill_with_exchanges(&mut self, grants: usize) -> Vec<(&'a Registration, String)> {
+    pub(crate) fn fill_with_exchanges(&mut self, grants: usize) -> Vec<(&'a Registration, String)> {
         let mut tokens = Vec::with_capacity(grants);
         while tokens.len() < grants {
             let clients = self.clients.iter().cycle().skip(self.next_client + 1);
