@@ -132,6 +132,7 @@ impl Grantor {
         Self { router: Router::builder(server).build().unwrap(), ahead, subjects: AtomicU64::new(0) }
     }
 
+    #[allow(dead_code, reason = "not all that share this need it")]
     pub(crate) fn router(&self) -> &Router {
         &self.router
     }
