@@ -66,7 +66,8 @@ impl fmt::Debug for Revision {
 pub struct Grant {
     id: GrantId,
     revision: Revision,
-    parent: Option<GrantId>,
+    /// Apart, since few have one.
+    parent: Option<Box<GrantId>>,
     client: ClientId,
     subject: Option<Subject>,
     grant_type: GrantTypeName,
@@ -80,7 +81,8 @@ pub struct Grant {
 
 #[derive(Clone, Debug, PartialEq)]
 enum State {
-    CodeIssued(Code),
+    /// Apart, since it is soon something else.
+    CodeIssued(Box<Code>),
     Active(Active),
 }
 
@@ -164,7 +166,7 @@ impl Grant {
     /// The record on which this one hangs: it is live only while that one exists.
     #[must_use]
     pub fn parent(&self) -> Option<GrantId> {
-        self.parent
+        self.parent.as_deref().copied()
     }
 
     /// The client it was given to.
@@ -235,7 +237,7 @@ impl Grant {
             + self.subject.as_ref().map_or(0, |subject| subject.as_str().len())
             + self.scope.as_str().len();
         let state = match &self.state {
-            State::CodeIssued(code) => code.size(),
+            State::CodeIssued(code) => size_of::<Code>() + code.size(),
             State::Active(active) => {
                 active.access.size() + active.session.as_ref().map_or(0, |_| size_of::<Session>())
             }
@@ -251,12 +253,12 @@ impl Grant {
         now: Timestamp,
     ) -> (Arc<Self>, TokenSecret) {
         let secret = seed.derive(SeedLabel::Code);
-        let state = State::CodeIssued(Code {
+        let state = State::CodeIssued(Box::new(Code {
             digest: Digest::of(secret.as_slice()),
             expires_at: now.plus(code.lifetime),
             redirect_uri: code.redirect_uri,
             challenge: code.challenge,
-        });
+        }));
         (Self::new(allowed, None, state, seed, now), secret)
     }
 
@@ -290,7 +292,7 @@ impl Grant {
         Arc::new(Self {
             id: GrantId::from_bytes(id),
             revision: Revision(u64::from_be_bytes(revision)),
-            parent,
+            parent: parent.map(Box::new),
             client,
             subject,
             grant_type,
@@ -309,7 +311,7 @@ impl Grant {
         Arc::new(Self {
             id: self.id,
             revision: self.revision.next(),
-            parent: self.parent,
+            parent: self.parent.clone(),
             client: self.client.clone(),
             subject: self.subject.clone(),
             grant_type: self.grant_type.clone(),
@@ -350,7 +352,7 @@ impl Grant {
 
     /// The scope that `token` stands for.
     pub(crate) fn scope_of<'a>(&'a self, token: &'a AccessToken) -> &'a Scope {
-        token.scope.as_ref().unwrap_or(&self.scope)
+        token.scope.as_deref().unwrap_or(&self.scope)
     }
 
     fn refresh_state(&self) -> Option<&Refresh> {

@@ -1,6 +1,7 @@
 //! Names of things: [`ClientId`], [`Subject`], [`GrantTypeName`], [`GrantId`].
 
 use std::borrow::{Borrow, Cow};
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -165,18 +166,28 @@ fn length(text: &str, what: &'static str) -> Result<(), InvalidName> {
 
 /// The value of `grant_type` (RFC 6749 Appendix A.10): a name, or an absolute URI for an
 /// extension grant. Compared exactly.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GrantTypeName(Cow<'static, str>);
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct GrantTypeName(Known);
+
+/// Small, since each grant has one. A name that is known is never in `Other`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Known {
+    AuthorizationCode,
+    Password,
+    ClientCredentials,
+    RefreshToken,
+    Other(Arc<String>),
+}
 
 impl GrantTypeName {
     /// `authorization_code` (RFC 6749 §4.1).
-    pub const AUTHORIZATION_CODE: Self = Self(Cow::Borrowed("authorization_code"));
+    pub const AUTHORIZATION_CODE: Self = Self(Known::AuthorizationCode);
     /// `password` (RFC 6749 §4.3).
-    pub const PASSWORD: Self = Self(Cow::Borrowed("password"));
+    pub const PASSWORD: Self = Self(Known::Password);
     /// `client_credentials` (RFC 6749 §4.4).
-    pub const CLIENT_CREDENTIALS: Self = Self(Cow::Borrowed("client_credentials"));
+    pub const CLIENT_CREDENTIALS: Self = Self(Known::ClientCredentials);
     /// `refresh_token` (RFC 6749 §6).
-    pub const REFRESH_TOKEN: Self = Self(Cow::Borrowed("refresh_token"));
+    pub const REFRESH_TOKEN: Self = Self(Known::RefreshToken);
 
     /// Checks `name` and keeps it.
     ///
@@ -185,37 +196,54 @@ impl GrantTypeName {
     /// name nor a URI may contain.
     pub fn new(name: impl Into<Cow<'static, str>>) -> Result<Self, InvalidName> {
         let name = name.into();
+        let known = [Self::AUTHORIZATION_CODE, Self::CLIENT_CREDENTIALS, Self::PASSWORD, Self::REFRESH_TOKEN];
+        if let Some(known) = known.into_iter().find(|known| known.as_str() == name) {
+            return Ok(known);
+        }
         length(&name, "grant type")?;
         let allowed = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
         if name.bytes().all(allowed) {
-            Ok(Self(name))
+            Ok(Self(Known::Other(Arc::new(name.into_owned()))))
         } else {
             Err(InvalidName::new("grant type", "only the characters of a URI are allowed"))
         }
     }
 
-    /// Without memory of its own if it is one of the names above.
-    pub(crate) fn known(self) -> Self {
-        let known = [Self::AUTHORIZATION_CODE, Self::CLIENT_CREDENTIALS, Self::PASSWORD, Self::REFRESH_TOKEN];
-        known.into_iter().find(|known| *known == self).unwrap_or(self)
-    }
-
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Known::AuthorizationCode => "authorization_code",
+            Known::Password => "password",
+            Known::ClientCredentials => "client_credentials",
+            Known::RefreshToken => "refresh_token",
+            Known::Other(name) => name,
+        }
+    }
+}
+
+/// As their names.
+impl Ord for GrantTypeName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl PartialOrd for GrantTypeName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
 impl fmt::Debug for GrantTypeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
 impl fmt::Display for GrantTypeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

@@ -27,16 +27,16 @@ use workload::{BATCH, Exchange, Introspect, Issue, Refresh, Side, Workload};
 const ISSUE: f64 = 9.5;
 const EXCHANGE: f64 = 14.0;
 const REFRESH: f64 = 13.0;
-const INTROSPECTION: f64 = 4.0;
+const INTROSPECTION: f64 = 3.0;
 
 /// Bytes of a live grant, in a memory store of 4096.
-const CLIENT_CREDENTIALS_GRANT: f64 = 330.0;
-const CODE_FLOW_GRANT: f64 = 565.0;
+const CLIENT_CREDENTIALS_GRANT: f64 = 290.0;
+const CODE_FLOW_GRANT: f64 = 525.0;
 
 /// Bytes of a record, and of what a task holds while it waits for a store.
-const RECORD: usize = 240;
+const RECORD: usize = 200;
 const TOKEN_FUTURE: usize = 1704;
-const HANDLE_FUTURE: usize = 2208;
+const HANDLE_FUTURE: usize = 2200;
 
 fn clients() -> Vec<Registration> {
     (0..4).map(Registration::new).collect()

@@ -21,7 +21,7 @@ use super::{TokenQuery, alive, authenticate};
 #[non_exhaustive]
 pub enum Introspection {
     /// It stands for something at this time.
-    Active(Box<ActiveToken>),
+    Active(ActiveToken),
     /// It does not: unknown, expired, revoked or no token at all. Why is not told.
     Inactive,
 }
@@ -160,7 +160,7 @@ pub(crate) async fn introspect(core: &Core, token: &str) -> Result<Introspection
     };
     let Some(active) = find(grant, &presented, now) else { return Ok(Introspection::Inactive) };
     let honoured = is_honoured(core, &active.grant).await?;
-    Ok(if honoured { Introspection::Active(Box::new(active)) } else { Introspection::Inactive })
+    Ok(if honoured { Introspection::Active(active) } else { Introspection::Inactive })
 }
 
 /// The live token of `grant` that is presented.

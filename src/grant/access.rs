@@ -8,8 +8,8 @@ use crate::token::Digest;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AccessToken {
     pub(crate) digest: Digest,
-    /// `None`: all that the grant allows.
-    pub(crate) scope: Option<Scope>,
+    /// `None`: all that the grant allows, as nearly always.
+    pub(crate) scope: Option<Box<Scope>>,
     pub(crate) issued_at: Timestamp,
     /// `None`: never.
     pub(crate) expires_at: Option<Timestamp>,
@@ -25,12 +25,16 @@ impl AccessToken {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AccessTokens {
     newest: AccessToken,
-    older: Box<[AccessToken]>,
+    older: Option<Box<Older>>,
 }
+
+/// Apart, since most grants have none.
+#[derive(Clone, Debug, PartialEq)]
+struct Older(Vec<AccessToken>);
 
 impl AccessTokens {
     pub(crate) fn one(token: AccessToken) -> Self {
-        Self { newest: token, older: Box::default() }
+        Self { newest: token, older: None }
     }
 
     /// With `token` added, what has expired dropped, and the oldest dropped past `most`;
@@ -40,7 +44,7 @@ impl AccessTokens {
             self.iter().filter(|old| old.is_live(now) && old.digest != token.digest).cloned().collect();
         let displaced = (older.len() + 1).saturating_sub(most.max(1));
         older.truncate(older.len() - displaced);
-        (Self { newest: token, older: older.into() }, displaced)
+        (Self::of(token, older), displaced)
     }
 
     pub(crate) fn find(&self, digest: &Digest) -> Option<&AccessToken> {
@@ -53,19 +57,24 @@ impl AccessTokens {
     }
 
     pub(crate) fn size(&self) -> usize {
-        size_of_val(&*self.older)
+        self.older.as_ref().map_or(0, |older| size_of::<Older>() + size_of_val(&*older.0))
     }
 
     /// `None` if there is none.
     pub(crate) fn from_newest(tokens: Vec<AccessToken>) -> Option<Self> {
         let mut tokens = tokens.into_iter();
         let newest = tokens.next()?;
-        Some(Self { newest, older: tokens.collect() })
+        Some(Self::of(newest, tokens.collect()))
+    }
+
+    fn of(newest: AccessToken, mut older: Vec<AccessToken>) -> Self {
+        older.shrink_to_fit();
+        Self { newest, older: (!older.is_empty()).then(|| Box::new(Older(older))) }
     }
 
     /// The newest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &AccessToken> {
-        std::iter::once(&self.newest).chain(&self.older)
+        std::iter::once(&self.newest).chain(self.older.iter().flat_map(|older| &older.0))
     }
 }
 

@@ -390,7 +390,7 @@ impl Step<'_> {
     fn write(self, refresh: Refresh, issued: Issued) -> Refreshed {
         let token = AccessToken {
             digest: issued.digest,
-            scope: (self.scope != self.grant.scope).then(|| self.scope.clone()),
+            scope: (self.scope != self.grant.scope).then(|| Box::new(self.scope.clone())),
             issued_at: self.now,
             expires_at: issued.expires_at,
         };

@@ -241,7 +241,7 @@ impl Record {
             format: Grant::FORMAT,
             id: *grant.id.as_bytes(),
             revision: format!("{:016x}", grant.revision.0),
-            parent: grant.parent.map(|parent| parent.to_string()),
+            parent: grant.parent().map(|parent| parent.to_string()),
             client: grant.client.as_str().to_owned(),
             subject: grant.subject.as_ref().map(|subject| subject.as_str().to_owned()),
             grant_type: grant.grant_type.as_str().to_owned(),
@@ -270,7 +270,7 @@ impl Record {
         let parent = self.parent.map(|parent| parent.parse()).transpose().map_err(damaged)?;
         let state = match (self.code, self.access.is_empty()) {
             (Some(code), true) if self.spent_code.is_none() && self.refresh.is_none() => {
-                State::CodeIssued(code.into_code()?)
+                State::CodeIssued(Box::new(code.into_code()?))
             }
             (None, false) => {
                 let access: Result<Vec<_>, _> =
@@ -285,10 +285,10 @@ impl Record {
         Ok(Grant {
             id: GrantId::from_bytes(self.id),
             revision: Revision(revision),
-            parent,
+            parent: parent.map(Box::new),
             client: ClientId::new(self.client).map_err(damaged)?,
             subject: self.subject.map(Subject::new).transpose().map_err(damaged)?,
-            grant_type: GrantTypeName::new(self.grant_type).map_err(damaged)?.known(),
+            grant_type: GrantTypeName::new(self.grant_type).map_err(damaged)?,
             scope: scope(&self.scope)?,
             began_at: Timestamp::from_millis(self.began_at),
             auth_time: moment(self.auth_time),
@@ -349,7 +349,7 @@ impl StoredAccess {
     fn into_access(self) -> Result<AccessToken, InvalidRecord> {
         Ok(AccessToken {
             digest: self.digest.into_digest(),
-            scope: self.scope.as_deref().map(scope).transpose()?,
+            scope: self.scope.as_deref().map(scope).transpose()?.map(Box::new),
             issued_at: Timestamp::from_millis(self.issued_at),
             expires_at: moment(self.expires_at),
         })
