@@ -80,7 +80,7 @@ struct Handle {
     /// Pages of grants are read here, so that they never keep requests waiting.
     administration: Readers,
     /// The writer tells it what to do.
-    _checkpoints: Checkpoints,
+    checkpoints: Checkpoints,
 }
 
 /// How many expired records an insert deletes, when it is its turn.
@@ -141,7 +141,7 @@ impl SqliteStore {
         let all = [&mut readers, &mut administration, checkpoints.readers()];
         let threads = all.into_iter().flat_map(Readers::take_threads).collect();
         let writer = Writer::start(connect()?, threads, held, Some(checkpoints.trigger()), options)?;
-        Ok(Self(Arc::new(Handle { path, writer, readers, administration, _checkpoints: checkpoints })))
+        Ok(Self(Arc::new(Handle { path, writer, readers, administration, checkpoints })))
     }
 
     /// How many grants there are, counted on the calling thread.
@@ -240,6 +240,9 @@ impl TokenStore for SqliteStore {
             if deleted < batch {
                 break;
             }
+            // Deleted rows are all over the file: many at a time keep the disk from the log, and so
+            // requests from their answers.
+            self.0.checkpoints.catch_up().await;
         }
         Ok(purged)
     }

@@ -26,6 +26,12 @@ impl Checkpoints {
         Trigger { queue: self.0.queue(), done: 0 }
     }
 
+    /// Waits until what is in the log is in the file, unless others wait for that already.
+    pub(super) async fn catch_up(&self) {
+        // What was left undone is done the next time.
+        let _ = self.0.run(checkpoint).await;
+    }
+
     pub(super) fn readers(&mut self) -> &mut Readers {
         &mut self.0
     }
@@ -48,12 +54,16 @@ impl Trigger {
     }
 }
 
+/// It waits for nobody, and does as much as can be done.
+fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))
+}
+
 struct Checkpoint;
 
 impl Job for Checkpoint {
-    /// It waits for nobody, and does as much as can be done.
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))
+        checkpoint(connection)
     }
 
     /// What was left undone is done the next time.
