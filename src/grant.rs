@@ -235,7 +235,8 @@ impl Grant {
     pub fn size(&self) -> usize {
         let texts = self.client.as_str().len()
             + self.subject.as_ref().map_or(0, |subject| subject.as_str().len())
-            + self.scope.as_str().len();
+            + self.scope.as_str().len()
+            + self.parent.as_ref().map_or(0, |_| size_of::<GrantId>());
         let state = match &self.state {
             State::CodeIssued(code) => size_of::<Code>() + code.size(),
             State::Active(active) => {

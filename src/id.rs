@@ -167,11 +167,11 @@ fn length(text: &str, what: &'static str) -> Result<(), InvalidName> {
 /// The value of `grant_type` (RFC 6749 Appendix A.10): a name, or an absolute URI for an
 /// extension grant. Compared exactly.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct GrantTypeName(Known);
+pub struct GrantTypeName(Name);
 
 /// Small, since each grant has one. A name that is known is never in `Other`.
 #[derive(Clone, PartialEq, Eq, Hash)]
-enum Known {
+enum Name {
     AuthorizationCode,
     Password,
     ClientCredentials,
@@ -181,13 +181,13 @@ enum Known {
 
 impl GrantTypeName {
     /// `authorization_code` (RFC 6749 §4.1).
-    pub const AUTHORIZATION_CODE: Self = Self(Known::AuthorizationCode);
+    pub const AUTHORIZATION_CODE: Self = Self(Name::AuthorizationCode);
     /// `password` (RFC 6749 §4.3).
-    pub const PASSWORD: Self = Self(Known::Password);
+    pub const PASSWORD: Self = Self(Name::Password);
     /// `client_credentials` (RFC 6749 §4.4).
-    pub const CLIENT_CREDENTIALS: Self = Self(Known::ClientCredentials);
+    pub const CLIENT_CREDENTIALS: Self = Self(Name::ClientCredentials);
     /// `refresh_token` (RFC 6749 §6).
-    pub const REFRESH_TOKEN: Self = Self(Known::RefreshToken);
+    pub const REFRESH_TOKEN: Self = Self(Name::RefreshToken);
 
     /// Checks `name` and keeps it.
     ///
@@ -203,7 +203,7 @@ impl GrantTypeName {
         length(&name, "grant type")?;
         let allowed = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
         if name.bytes().all(allowed) {
-            Ok(Self(Known::Other(Arc::new(name.into_owned()))))
+            Ok(Self(Name::Other(Arc::new(name.into_owned()))))
         } else {
             Err(InvalidName::new("grant type", "only the characters of a URI are allowed"))
         }
@@ -213,11 +213,11 @@ impl GrantTypeName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match &self.0 {
-            Known::AuthorizationCode => "authorization_code",
-            Known::Password => "password",
-            Known::ClientCredentials => "client_credentials",
-            Known::RefreshToken => "refresh_token",
-            Known::Other(name) => name,
+            Name::AuthorizationCode => "authorization_code",
+            Name::Password => "password",
+            Name::ClientCredentials => "client_credentials",
+            Name::RefreshToken => "refresh_token",
+            Name::Other(name) => name,
         }
     }
 }
@@ -321,6 +321,23 @@ mod tests {
         for bad in ["", "a b", "a\"b", "é"] {
             assert!(GrantTypeName::new(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn grant_types_are_the_same_however_they_came_and_in_the_order_of_their_names() {
+        let known = [
+            GrantTypeName::AUTHORIZATION_CODE,
+            GrantTypeName::CLIENT_CREDENTIALS,
+            GrantTypeName::PASSWORD,
+            GrantTypeName::REFRESH_TOKEN,
+        ];
+        for name in &known {
+            assert_eq!(name.as_str().parse(), Ok(name.clone()));
+        }
+        let mut all = known.to_vec();
+        all.extend(["a", "d", "q", "z"].map(|name| GrantTypeName::new(name).unwrap()));
+        all.sort();
+        assert!(all.is_sorted_by_key(|name| name.as_str().to_owned()), "{all:?}");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use grantor::grant::Grant;
 use grantor::http::Request;
 use grantor::{TokenRequest, TokenResponse};
 use server::{Grantor, Registration};
-use workload::{BATCH, Exchange, Introspect, Issue, Refresh, Side, Workload};
+use workload::{BATCH, Exchange, Introspect, Issue, Refresh, Side, allocations};
 
 /// Allocations of one operation.
 const ISSUE: f64 = 9.5;
@@ -46,18 +46,6 @@ fn side(clients: &[Registration]) -> Side<'_, Grantor> {
     Side::new(Grantor::new(clients), clients)
 }
 
-/// After enough rounds for buffers to have their sizes.
-fn allocations(mut workload: impl Workload) -> f64 {
-    for _ in 0..4 {
-        workload.prepare();
-        workload.run();
-        workload.clean();
-    }
-    workload.prepare();
-    let counted = allocation_counter::measure(|| workload.run());
-    counted.count_total as f64 / BATCH as f64
-}
-
 #[track_caller]
 fn within(what: &str, figure: f64, budget: f64) {
     assert!(figure <= budget, "{what}: {figure:.2}, and the budget is {budget}");
@@ -69,11 +57,11 @@ fn within(what: &str, figure: f64, budget: f64) {
 fn requests_allocate_no_more_than_they_may() {
     const GRANTS: usize = 4 * BATCH;
     let clients = clients();
-    within("allocations of an issue", allocations(Issue::new(side(&clients), GRANTS)), ISSUE);
-    within("allocations of an exchange", allocations(Exchange::new(side(&clients), GRANTS)), EXCHANGE);
-    within("allocations of a refresh", allocations(Refresh::new(side(&clients), GRANTS)), REFRESH);
-    let introspect = Introspect::new(side(&clients), GRANTS);
-    within("allocations of an introspection", allocations(introspect), INTROSPECTION);
+    within("allocations of an issue", allocations(&mut Issue::new(side(&clients), GRANTS)), ISSUE);
+    within("allocations of an exchange", allocations(&mut Exchange::new(side(&clients), GRANTS)), EXCHANGE);
+    within("allocations of a refresh", allocations(&mut Refresh::new(side(&clients), GRANTS)), REFRESH);
+    let mut introspect = Introspect::new(side(&clients), GRANTS);
+    within("allocations of an introspection", allocations(&mut introspect), INTROSPECTION);
 }
 
 #[test]

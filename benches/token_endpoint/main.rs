@@ -31,7 +31,7 @@ use std::time::Instant;
 
 use floor::{Floor, System, UserSpace};
 use server::{Grantor, Registration};
-use workload::{BATCH, Exchange, Introspect, Issue, Refresh, Side, Workload};
+use workload::{BATCH, Exchange, Introspect, Issue, Refresh, Side, Workload, allocations};
 
 /// A service with so many clients that they are not all in the nearest cache.
 const CLIENTS: usize = 100;
@@ -197,19 +197,6 @@ fn row(operation: &Operation, grants: usize, sides: Sides<'_>, rounds: usize) ->
         verdict(allocations[0] <= most_allocations),
         allocations[2],
     )
-}
-
-/// Allocations per operation.
-fn allocations(side: &mut dyn Workload) -> f64 {
-    for _ in 0..4 {
-        side.prepare();
-        side.run();
-        side.clean();
-    }
-    side.prepare();
-    let counted = allocation_counter::measure(|| side.run());
-    side.clean();
-    counted.count_total as f64 / BATCH as f64
 }
 
 /// Nanoseconds per operation, for each side and round.

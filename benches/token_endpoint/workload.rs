@@ -255,6 +255,20 @@ impl<S: Server> Workload for Introspect<'_, S> {
     fn clean(&mut self) {}
 }
 
+/// Allocations per operation, after enough rounds for buffers to have their sizes.
+#[allow(dead_code, reason = "not all that share this need it")]
+pub(crate) fn allocations(workload: &mut dyn Workload) -> f64 {
+    for _ in 0..4 {
+        workload.prepare();
+        workload.run();
+        workload.clean();
+    }
+    workload.prepare();
+    let counted = allocation_counter::measure(|| workload.run());
+    workload.clean();
+    counted.count_total as f64 / BATCH as f64
+}
+
 /// Where the next whole batch begins.
 fn next_batch(at: usize, of: usize) -> usize {
     if at + 2 * BATCH > of { 0 } else { at + BATCH }

@@ -57,7 +57,9 @@ impl AccessTokens {
     }
 
     pub(crate) fn size(&self) -> usize {
-        self.older.as_ref().map_or(0, |older| size_of::<Older>() + size_of_val(&*older.0))
+        let scopes = self.iter().filter_map(|token| token.scope.as_ref());
+        let scopes: usize = scopes.map(|scope| size_of::<Scope>() + scope.as_str().len()).sum();
+        scopes + self.older.as_ref().map_or(0, |older| size_of::<Older>() + size_of_val(&*older.0))
     }
 
     /// `None` if there is none.

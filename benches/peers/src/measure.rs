@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::floor::{Floor, System, UserSpace};
 use crate::oauth_as::OauthAs;
 use crate::server::{Grantor, Registration, Server};
-use crate::workload::{BATCH, Exchange, Introspect, Issue, Refresh, Side, Workload};
+use crate::workload::{self, BATCH, Exchange, Introspect, Issue, Refresh, Side, Workload};
 
 pub const HEAD: &str = "# What grantor costs, and what others cost
 
@@ -137,17 +137,8 @@ impl fmt::Display for Measured {
 /// Allocations of one operation at a thousand grants.
 pub fn allocations(clients: &[Registration], say: &mut impl FnMut(String)) {
     for operation in &OPERATIONS {
-        let [_, floor, grantor, oauth_as] = (operation.sides)(clients, 4 * BATCH).map(|mut side| {
-            for _ in 0..4 {
-                side.prepare();
-                side.run();
-                side.clean();
-            }
-            side.prepare();
-            let counted = allocation_counter::measure(|| side.run());
-            side.clean();
-            counted.count_total as f64 / BATCH as f64
-        });
+        let sides = (operation.sides)(clients, 4 * BATCH);
+        let [_, floor, grantor, oauth_as] = sides.map(|mut side| workload::allocations(&mut *side));
         say(format!("| allocations, {} | {grantor:.1} | {oauth_as:.1} | {floor:.1} |", operation.name));
     }
 }

@@ -9,7 +9,7 @@ use grantor::store::{
     TokenStore as _, UserRegistry as _, UserStore as _,
 };
 use grantor::testing::block_on;
-use grantor::{Client, ClientId, Subject, User, UserPassword};
+use grantor::{Client, ClientId, Subject, Timestamp, User, UserPassword};
 use rusqlite::Connection;
 
 use super::{Directory, Mount, filled, until};
@@ -261,4 +261,18 @@ fn the_file_does_not_grow_past_its_limit_and_takes_more_when_there_is_room() {
         block_on(server.server.revoke(answer.access_token())).unwrap();
     }
     issue().ok();
+}
+
+#[test]
+fn a_purge_waits_until_the_log_is_in_the_file() {
+    let directory = Directory::new();
+    let store = filled(&directory, 100);
+    let long_after = Timestamp::from_secs(1 << 33);
+    assert_eq!(block_on(store.purge_expired(long_after, 1000)).unwrap(), 100);
+    // A copy without the log has all but the last batch.
+    let copy = directory.beside("-copy");
+    fs::copy(directory.file(), &copy).unwrap();
+    let copy = Connection::open(copy).unwrap();
+    let left: u32 = copy.query_row("SELECT count(*) FROM grants", [], |row| row.get(0)).unwrap();
+    assert!(left < 16, "{left} rows are still in the file");
 }
