@@ -195,6 +195,18 @@ fn records_end_by_themselves_and_the_sets_stay_in_proportion() {
 }
 
 #[test]
+fn a_grant_that_is_removed_is_in_no_set() {
+    let redis = Server::start(&["--appendonly", "yes"]);
+    let store = open(&redis, RedisStore::builder().prefix("")).unwrap();
+    let server = server(&store, 1);
+    let sets = || ["a:*", "c:*", "s:*"].map(|keys| redis.run(&["KEYS", keys]).lines().count());
+    let login = server.login();
+    assert_eq!(sets(), [1, 1, 1], "of all, of the client and of the subject");
+    assert!(block_on(server.server.revoke(login.access_token())).unwrap());
+    assert_eq!(sets(), [0, 0, 0]);
+}
+
+#[test]
 fn the_examples_share_a_store() {
     let redis = Server::start(&["--appendonly", "yes"]);
     shared_store::processes_share(&redis.url());
