@@ -85,7 +85,8 @@ async fn converse(stream: TcpStream, peer: IpAddr, site: Site, connections: Watc
     let service = service_fn(|request| {
         begun.notify_one();
         let site = site.clone();
-        async move { Ok::<_, Infallible>(answer(&site, peer, request).await) }
+        // Boxed: hyper moves it about, and there is room for every kind of request in it.
+        Box::pin(async move { Ok::<_, Infallible>(answer(&site, peer, request).await) })
     });
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1().timer(TokioTimer::new()).header_read_timeout(READ_TIMEOUT);

@@ -57,7 +57,7 @@ impl Page {
 
 impl From<Reply> for Page {
     fn from(reply: Reply) -> Self {
-        let headers = reply.headers().map(|(name, value)| (name, value.to_owned().into())).collect();
-        Self { status: reply.status(), headers, body: reply.into_body() }
+        let (status, headers, body) = reply.into_parts();
+        Self { status, headers, body }
     }
 }

@@ -1,5 +1,7 @@
 //! Conversions for the types of the `http` crate.
 
+use std::borrow::Cow;
+
 use super::reply::Reply;
 use super::request::Request;
 
@@ -16,17 +18,18 @@ impl<'a> Request<'a> {
 
 impl<B: From<Vec<u8>>> From<Reply> for http::Response<B> {
     fn from(reply: Reply) -> Self {
-        let status = http::StatusCode::from_u16(reply.status());
-        let headers: http::HeaderMap = reply
-            .headers()
-            .filter_map(|(name, value)| {
-                let name = http::HeaderName::from_static(name);
-                Some((name, http::HeaderValue::from_str(value).ok()?))
-            })
-            .collect();
-        let mut response = Self::new(B::from(reply.into_body()));
+        let (status, headers, body) = reply.into_parts();
+        let status = http::StatusCode::from_u16(status);
+        let headers = headers.into_iter().filter_map(|(name, value)| {
+            let value = match value {
+                Cow::Borrowed(value) => http::HeaderValue::from_static(value),
+                Cow::Owned(value) => http::HeaderValue::try_from(value).ok()?,
+            };
+            Some((http::HeaderName::from_static(name), value))
+        });
+        let mut response = Self::new(B::from(body));
         *response.status_mut() = status.unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-        *response.headers_mut() = headers;
+        *response.headers_mut() = headers.collect();
         response
     }
 }

@@ -65,6 +65,13 @@ impl Reply {
         self.body
     }
 
+    /// Status, headers and body, without copying them. Names of headers are in lower case.
+    #[must_use]
+    pub fn into_parts(self) -> (u16, Vec<(&'static str, Cow<'static, str>)>, Vec<u8>) {
+        let common = self.common.iter().map(|(name, value)| (*name, Cow::Borrowed(*value)));
+        (self.status, common.chain(self.headers).collect(), self.body)
+    }
+
     pub(super) fn empty(status: u16) -> Self {
         Self { status, common: &[], headers: Vec::new(), body: Vec::new() }
     }

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod budget;
+mod expiry;
 mod shard;
 #[cfg(test)]
 mod tests;

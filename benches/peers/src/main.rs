@@ -1,15 +1,16 @@
 //! grantor beside the libraries that one would take instead, and beside a hand-written floor.
 //!
 //! ```text
-//! cargo run --release --manifest-path benches/peers/Cargo.toml                 some minutes
-//! cargo run --release --manifest-path benches/peers/Cargo.toml -- --quick     half a minute
-//! cargo run --release --manifest-path benches/peers/Cargo.toml -- --grants 10000000
+//! cargo run --release --manifest-path benches/peers/Cargo.toml                 half an hour, 10 GB
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- --quick     a minute
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- --only http --server axum
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- --only in-process --grants 1000000
 //! ```
 //!
 //! All sides run in turns, in short batches, in one process, on one core: each round gives one
 //! ratio to the floor of *issue* without a draw from the operating system, and the table shows the
-//! median. It is written to `benches/RESULTS.md`, too, and drawn in `benches/plots`, unless it is a
-//! quick run. `benches/token_endpoint` has the floor, and what is timed.
+//! median. Over HTTP, the servers are processes of their own. All is written to
+//! `benches/RESULTS.md`, too, and drawn in `benches/plots`, unless it is a quick run or a part. `benches/token_endpoint` has the floor, and what is timed.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -23,6 +24,7 @@
 mod floor;
 mod measure;
 mod oauth_as;
+mod over_http;
 mod oxide;
 mod plot;
 #[path = "../../token_endpoint/server.rs"]
@@ -40,60 +42,95 @@ use server::Registration;
 /// Many enough not to be all in the nearest cache.
 const CLIENTS: usize = 100;
 
-fn main() -> Result<(), lexopt::Error> {
-    use lexopt::prelude::*;
-    let (mut quick, mut grants) = (false, Vec::new());
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("quick") => quick = true,
-            Long("grants") => grants.push(parser.value()?.parse::<usize>()?),
-            _ => return Err(argument.unexpected()),
-        }
-    }
-    if grants.is_empty() {
-        grants = if quick { vec![1_024] } else { vec![1_024, 100_000, 1_000_000] };
-    }
-    let rounds = if quick { 40 } else { 200 };
-    let clients: Vec<Registration> = (0..CLIENTS).map(Registration::new).collect();
+#[derive(Default)]
+struct Options {
+    quick: bool,
+    in_process: bool,
+    over_http: bool,
+    servers: Vec<String>,
+    grants: Vec<usize>,
+}
 
+fn main() -> Result<(), lexopt::Error> {
+    let options = Options::from_env()?;
     let mut text = String::new();
     let mut say = |line: String| {
         println!("{line}");
         let _ = writeln!(text, "{line}");
     };
-    say("## Time, in process\n".to_owned());
-    say("| operation | live grants | floor of issue, ns | own floor | grantor | oauth-as | grantor, ns | oauth-as, ns |"
-        .to_owned());
-    say("|---|--:|--:|--:|--:|--:|--:|--:|".to_owned());
-    let mut measured = Vec::new();
-    for operation in &OPERATIONS {
-        for count in &grants {
-            let row = Measured::of(operation, *count, &clients, rounds);
-            say(row.to_string());
-            measured.push(row);
-        }
+    let measured = if options.in_process { options.measure(&mut say) } else { Vec::new() };
+    let mut served = Vec::new();
+    if options.over_http {
+        say("\n## Over HTTP\n".to_owned());
+        served = over_http::rows(options.quick, &options.servers, &mut say);
     }
-    say("\n`oxide-auth`, which hashes secrets with Argon2 on the caller's thread:\n".to_owned());
-    say(oxide::row(&clients));
-    say("\n## Allocations and bytes\n".to_owned());
-    say("| what | grantor | oauth-as | floor |".to_owned());
-    say("|---|--:|--:|--:|".to_owned());
-    measure::allocations(&clients, &mut say);
-    measure::bytes(*grants.last().unwrap(), &clients, &mut say);
-    say("\n## Revoking one grant of the code flow\n".to_owned());
-    say("| live grants | grantor, ns | oauth-as, ns |".to_owned());
-    say("|--:|--:|--:|".to_owned());
-    measure::revocations(&grants, &clients, &mut say);
-    say("\n## Two threads\n".to_owned());
-    say("| operation | grantor, two threads ÷ one | oauth-as |".to_owned());
-    say("|---|--:|--:|".to_owned());
-    threads::rows(if quick { 0.3 } else { 2.0 }, &clients, &mut say);
-
-    if !quick {
+    if !options.quick && options.in_process && options.over_http && options.servers.is_empty() {
         let benches = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         std::fs::write(benches.join("RESULTS.md"), format!("{}\n{text}", measure::HEAD)).unwrap();
         plot::cost(&measured, &benches.join("plots"));
+        plot::over_http(&served, &benches.join("plots"));
     }
     Ok(())
+}
+
+impl Options {
+    fn from_env() -> Result<Self, lexopt::Error> {
+        use lexopt::prelude::*;
+        let mut options = Self { in_process: true, over_http: true, ..Self::default() };
+        let mut parser = lexopt::Parser::from_env();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("quick") => options.quick = true,
+                Long("only") => {
+                    let part = parser.value()?.string()?;
+                    options.in_process = part == "in-process";
+                    options.over_http = part == "http";
+                }
+                Long("server") => options.servers.push(parser.value()?.string()?),
+                Long("grants") => options.grants.push(parser.value()?.parse()?),
+                _ => return Err(argument.unexpected()),
+            }
+        }
+        if options.grants.is_empty() {
+            options.grants =
+                if options.quick { vec![1_024] } else { vec![1_024, 100_000, 1_000_000, 10_000_000] };
+        }
+        Ok(options)
+    }
+
+    fn measure(&self, say: &mut impl FnMut(String)) -> Vec<Measured> {
+        let rounds = if self.quick { 40 } else { 200 };
+        let clients: Vec<Registration> = (0..CLIENTS).map(Registration::new).collect();
+        say("## Time, in process\n".to_owned());
+        say("| operation | live grants | floor of issue, ns | own floor | grantor | oauth-as | grantor, ns | oauth-as, ns |"
+            .to_owned());
+        say("|---|--:|--:|--:|--:|--:|--:|--:|".to_owned());
+        let mut measured = Vec::new();
+        for operation in &OPERATIONS {
+            for count in &self.grants {
+                let row = Measured::of(operation, *count, &clients, rounds);
+                say(row.to_string());
+                measured.push(row);
+            }
+        }
+        say("\n`oxide-auth`, which hashes secrets with Argon2 on the caller's thread:\n".to_owned());
+        say(oxide::row(&clients));
+        say("\n## Allocations and bytes\n".to_owned());
+        say("| what | grantor | oauth-as | floor |".to_owned());
+        say("|---|--:|--:|--:|".to_owned());
+        let up_to_a_million: Vec<usize> =
+            self.grants.iter().copied().filter(|count| *count <= 1_000_000).collect();
+        let most = up_to_a_million.last().copied().unwrap_or(1_024);
+        measure::allocations(&clients, say);
+        measure::bytes(most, &clients, say);
+        say("\n## Revoking one grant of the code flow\n".to_owned());
+        say("| live grants | grantor, ns | oauth-as, ns |".to_owned());
+        say("|--:|--:|--:|".to_owned());
+        measure::revocations(&up_to_a_million, &clients, say);
+        say("\n## Two threads\n".to_owned());
+        say("| operation | grantor, two threads ÷ one | oauth-as |".to_owned());
+        say("|---|--:|--:|".to_owned());
+        threads::rows(if self.quick { 0.3 } else { 2.0 }, &clients, say);
+        measured
+    }
 }

@@ -1,5 +1,7 @@
 //! `oauth-as` with its store in memory, through its own HTTP service.
 
+mod client;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -7,10 +9,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http_body_util::Full;
 use oauth_as::authorization::AuthorizationRequest;
-use oauth_as::client::{Client, ClientAuth, ClientId, SecretHash};
-use oauth_as::grant::GrantType;
+use oauth_as::client::ClientId;
 use oauth_as::http::{AuthorizationService, ServiceBuilder};
-use oauth_as::scope::ScopeSet;
 use oauth_as::server::{AuthorizationServer, Clock, ServerConfig, UserApproval};
 use oauth_as::store::{MemoryStorage, Storage as _};
 use oauth_as::token::{IssuedToken, TokenTypeHint};
@@ -44,20 +44,7 @@ impl OauthAs {
         let config = ServerConfig::new("https://id.example.com", "https://id.example.com/device");
         let server = AuthorizationServer::with_clock(config, MemoryStorage::new(), Ahead(Arc::clone(&ahead)));
         for own in registrations {
-            let client = Client {
-                client_id: ClientId::new(own.id.as_str()),
-                auth: ClientAuth::ConfidentialSecretHash { hash: SecretHash::sha256(&own.secret) },
-                grant_types: vec![
-                    GrantType::ClientCredentials,
-                    GrantType::AuthorizationCode,
-                    GrantType::RefreshToken,
-                ],
-                redirect_uris: vec![REDIRECT_URI.to_owned()],
-                allowed_scopes: ScopeSet::from_tokens(SCOPE.split(' ')).unwrap(),
-                default_scopes: ScopeSet::from_tokens([ASKED]).unwrap(),
-                name: None,
-                registration: None,
-            };
+            let client = client::new(&own.id, &own.secret, REDIRECT_URI, SCOPE, ASKED);
             ready(server.register_client(client)).unwrap();
         }
         let server = Arc::new(server);

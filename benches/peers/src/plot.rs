@@ -5,6 +5,7 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use crate::measure::Measured;
+use crate::over_http::Served;
 
 const SIDES: [(usize, &str, RGBColor); 3] = [
     (1, "least possible", RGBColor(140, 140, 140)),
@@ -62,6 +63,54 @@ pub fn cost(measured: &[Measured], directory: &Path) {
             .label_font(("sans-serif", 13))
             .draw()
             .unwrap();
+    }
+    area.present().unwrap();
+}
+
+/// Processor time of a request, a bar for each server: the slow ones would hide the fast ones on a
+/// linear axis.
+pub fn over_http(served: &[Served], directory: &Path) {
+    let file = directory.join("http.svg");
+    let area = SVGBackend::new(&file, (960, 80 + 44 * served.len() as u32)).into_drawing_area();
+    area.fill(&WHITE).unwrap();
+    let (least, most) = (10.0, served.iter().map(|side| side.cpu / 1e3).fold(0.0, f64::max) * 3.0);
+    let rows = served.len() as f64;
+    let mut chart = ChartBuilder::on(&area)
+        .margin(12)
+        .x_label_area_size(40)
+        .y_label_area_size(180)
+        .build_cartesian_2d((least..most).log_scale(), 0.0..rows)
+        .unwrap();
+    chart
+        .configure_mesh()
+        .x_desc("processor time of the server for a request, µs")
+        .disable_y_mesh()
+        .disable_y_axis()
+        .light_line_style(WHITE)
+        .x_label_formatter(&|at| format!("{at:.0}"))
+        .label_style(("sans-serif", 14))
+        .draw()
+        .unwrap();
+    let style = ("sans-serif", 15).into_font();
+    for (at, side) in served.iter().enumerate() {
+        let middle = rows - at as f64 - 0.5;
+        let color = match side.name {
+            name if name.starts_with("grantor") => SIDES[1].2,
+            name if name.starts_with("oauth-as") => SIDES[2].2,
+            name if name.starts_with("hyper") => SIDES[0].2,
+            _ => RGBColor(110, 90, 130),
+        };
+        let cpu = side.cpu / 1e3;
+        let bar = Rectangle::new([(least, middle - 0.3), (cpu, middle + 0.3)], color.filled());
+        chart.draw_series([bar]).unwrap();
+        let label = Text::new(
+            format!("{cpu:.1} µs, {:.2} ×", side.ratio),
+            (cpu * 1.04, middle + 0.14),
+            style.clone(),
+        );
+        chart.draw_series([label]).unwrap();
+        let (_, y) = chart.backend_coord(&(least, middle));
+        area.draw(&Text::new(side.name, (24, y - 8), style.clone())).unwrap();
     }
     area.present().unwrap();
 }

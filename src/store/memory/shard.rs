@@ -1,7 +1,5 @@
 //! One shard: some of the records, and when they expire.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashTable};
@@ -12,13 +10,14 @@ use crate::id::{ClientId, GrantId};
 
 use super::super::{GrantQuery, Insert, Remove};
 use super::budget::{Amount, Budget};
+use super::expiry::{Expiry, NEVER};
 
 #[derive(Default)]
 pub(super) struct Shard {
     records: HashTable<Record>,
     /// When to look at which record, the soonest first. It has an entry for the due time of
     /// each record, and left-over ones that mean nothing.
-    expiry: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    expiry: Expiry,
     /// What each client holds here; counted only while room is short.
     clients: Option<HashMap<ClientId, Amount>>,
 }
@@ -28,7 +27,7 @@ struct Record {
     key: u64,
     /// When to look at it, no later than the end of the grant. An end that moves away, which
     /// most do, leaves it as it is.
-    due: Option<Timestamp>,
+    due: Timestamp,
     grant: Arc<Grant>,
 }
 
@@ -64,8 +63,8 @@ impl Shard {
         if !self.reserve(grant.client(), Amount::of(&grant), budget) {
             return Err(grant);
         }
-        let due = grant.expires_at();
-        self.enter(due, key);
+        let due = due_of(&grant);
+        self.expiry.enter(due, key);
         self.records.insert_unique(key, Record { key, due, grant }, |record| record.key);
         Ok(Insert::Inserted)
     }
@@ -87,10 +86,10 @@ impl Shard {
         }
         let (key, id) = (key(grant.id()), grant.id());
         let Some(record) = self.records.find_mut(key, |record| record.is(key, id)) else { return Ok(None) };
-        let end = grant.expires_at();
-        if let Some(end) = end.filter(|end| record.due.is_none_or(|due| *end < due)) {
-            record.due = Some(end);
-            self.expiry.push(Reverse((end, key)));
+        let end = due_of(&grant);
+        if end < record.due {
+            record.due = end;
+            self.expiry.enter(end, key);
         }
         let old = std::mem::replace(&mut record.grant, grant);
         self.forget_left_overs();
@@ -119,18 +118,14 @@ impl Shard {
 
     /// Looks at the record whose turn it is, and removes it if it has expired at `now`.
     pub(super) fn look_at_due(&mut self, now: Timestamp, budget: &Budget) -> Due {
-        let Some(Reverse((due, key))) = self.expiry.peek().copied().filter(|Reverse((due, _))| *due <= now)
-        else {
-            return Due::Nothing;
-        };
-        self.expiry.pop();
-        let found = self.records.find_entry(key, |record| record.key == key && record.due == Some(due));
+        let Some((due, key)) = self.expiry.take_due(now) else { return Due::Nothing };
+        let found = self.records.find_entry(key, |record| record.key == key && record.due == due);
         let Ok(mut entry) = found else { return Due::Later };
         let record = entry.get_mut();
         if !record.grant.is_expired(now) {
-            let end = record.grant.expires_at();
+            let end = due_of(&record.grant);
             record.due = end;
-            self.enter(end, key);
+            self.expiry.enter(end, key);
             return Due::Later;
         }
         let (Record { grant, .. }, _) = entry.remove();
@@ -154,17 +149,10 @@ impl Shard {
         found.into_iter().map(|(_, grant)| Arc::clone(grant)).collect()
     }
 
-    fn enter(&mut self, due: Option<Timestamp>, key: u64) {
-        if let Some(due) = due {
-            self.expiry.push(Reverse((due, key)));
-        }
-    }
-
     /// Makes the index anew when most of it means nothing.
     fn forget_left_overs(&mut self) {
         if self.expiry.len() > 2 * self.records.len() + LEFT_OVERS {
-            let entries = self.records.iter().filter_map(|record| Some(Reverse((record.due?, record.key))));
-            self.expiry = entries.collect();
+            self.expiry = self.records.iter().map(|record| (record.due, record.key)).collect();
         }
     }
 
@@ -228,12 +216,13 @@ fn count(records: &HashTable<Record>) -> HashMap<ClientId, Amount> {
 impl Shard {
     /// Will each record be looked at in time, and is the index as small as it should be?
     pub(super) fn is_index_right(&self) -> bool {
-        let entered = |due, key| self.expiry.iter().any(|entry| *entry == Reverse((due, key)));
-        let in_time = |record: &Record| match (record.due, record.grant.expires_at()) {
-            (None, end) => end.is_none(),
-            (Some(due), end) => entered(due, record.key) && end.is_none_or(|end| due <= end),
+        let in_time = |record: &Record| {
+            let is_entered = record.due == NEVER || self.expiry.contains(record.due, record.key);
+            is_entered && record.due <= due_of(&record.grant)
         };
-        self.records.iter().all(in_time) && self.expiry.len() <= 2 * self.records.len() + LEFT_OVERS
+        self.expiry.is_in_order()
+            && self.records.iter().all(in_time)
+            && self.expiry.len() <= 2 * self.records.len() + LEFT_OVERS
     }
 
     pub(super) fn clients(&self) -> Option<&HashMap<ClientId, Amount>> {
@@ -245,6 +234,10 @@ impl Record {
     fn is(&self, key: u64, id: GrantId) -> bool {
         self.key == key && self.grant.id() == id
     }
+}
+
+fn due_of(grant: &Grant) -> Timestamp {
+    grant.expires_at().unwrap_or(NEVER)
 }
 
 /// Ids are random: eight bytes of one, other than those that choose the shard, are a hash.
