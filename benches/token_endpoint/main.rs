@@ -5,6 +5,7 @@
 //! cargo bench --bench token_endpoint -- --quick            a few seconds
 //! cargo bench --bench token_endpoint -- --grants 1000000   another number of live grants
 //! cargo bench --bench token_endpoint -- --only refresh     one operation, for a profiler
+//! cargo bench --bench token_endpoint -- --count refresh    nothing but that, for `scripts/instructions`
 //! ```
 //!
 //! Issue, exchange and refresh are measured from the bytes of a request to the reply,
@@ -108,6 +109,10 @@ fn main() -> Result<(), lexopt::Error> {
         return Ok(());
     };
     let clients: Vec<Registration> = (0..CLIENTS).map(Registration::new).collect();
+    if let Some(name) = &arguments.count {
+        count(name, &clients);
+        return Ok(());
+    }
     println!(
         "| operation | live grants | grantor, ns (least) | budget | floor of issue, ns | ratio \
          | own floor, ns | ratio | allocations | budget | of own floor |"
@@ -140,6 +145,7 @@ struct Arguments {
     grants: Vec<usize>,
     rounds: usize,
     only: Option<String>,
+    count: Option<String>,
 }
 
 impl Arguments {
@@ -149,7 +155,7 @@ impl Arguments {
         if !std::env::args().any(|argument| argument == "--bench") {
             return Ok(None);
         }
-        let mut arguments = Self { grants: Vec::new(), rounds: 400, only: None };
+        let mut arguments = Self { grants: Vec::new(), rounds: 400, only: None, count: None };
         let (mut quick, mut test) = (false, false);
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
@@ -158,6 +164,7 @@ impl Arguments {
                 Long("test") => test = true,
                 Long("quick") => quick = true,
                 Long("grants") => arguments.grants.push(parser.value()?.parse::<usize>()?.max(2 * BATCH)),
+                Long("count") => arguments.count = Some(parser.value()?.string()?),
                 Long("only") => arguments.only = Some(parser.value()?.string()?),
                 _ => return Err(argument.unexpected()),
             }
@@ -170,6 +177,23 @@ impl Arguments {
         }
         Ok(Some(arguments).filter(|_| !test))
     }
+}
+
+/// Runs grantor's side of an operation, and says how often.
+fn count(name: &str, clients: &[Registration]) {
+    const GRANTS: usize = 4 * BATCH;
+    let mut side: Box<dyn Workload> = match name {
+        "issue" => Box::new(Issue::new(grantor(clients), GRANTS)),
+        "exchange" => Box::new(Exchange::new(grantor(clients), GRANTS)),
+        "refresh" => Box::new(Refresh::new(grantor(clients), GRANTS)),
+        _ => Box::new(Introspect::new(grantor(clients), GRANTS)),
+    };
+    for _ in 0..8 {
+        side.prepare();
+        side.run();
+        side.clean();
+    }
+    println!("{}", 8 * BATCH);
 }
 
 fn row(operation: &Operation, grants: usize, sides: Sides<'_>, rounds: usize) -> String {

@@ -26,6 +26,7 @@ mod measure;
 mod oauth_as;
 mod over_http;
 mod oxide;
+mod parts;
 mod plot;
 #[path = "../../token_endpoint/server.rs"]
 mod server;
@@ -123,9 +124,18 @@ impl Options {
         let most = up_to_a_million.last().copied().unwrap_or(1_024);
         measure::allocations(&clients, say);
         measure::bytes(most, &clients, say);
+        say("\n## Parts\n".to_owned());
+        say("| reading | ns |".to_owned());
+        say("|---|--:|".to_owned());
+        parts::parsers(&clients, say);
+        say("\n| issuing, one after the other | median, µs | 99.99 %, µs | longest, µs |".to_owned());
+        say("|---|--:|--:|--:|".to_owned());
+        parts::longest(most, &clients, say);
+        say(String::new());
+        parts::burst(say);
         say("\n## Revoking one grant of the code flow\n".to_owned());
-        say("| live grants | grantor, ns | oauth-as, ns |".to_owned());
-        say("|--:|--:|--:|".to_owned());
+        say("| live grants | floor, ns | grantor, ns | oauth-as, ns |".to_owned());
+        say("|--:|--:|--:|--:|".to_owned());
         measure::revocations(&up_to_a_million, &clients, say);
         say("\n## Two threads\n".to_owned());
         say("| operation | grantor, two threads ÷ one | oauth-as |".to_owned());

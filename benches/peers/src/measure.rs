@@ -164,12 +164,16 @@ pub fn revocations(grants: &[usize], clients: &[Registration], say: &mut impl Fn
         let tokens = Side::new(&server, clients).fill_with_exchanges(*count);
         let one = nanos(&tokens, 500, |_, token| server.revoke(token));
         drop((server, tokens));
+        let server = Floor::<System>::new(clients);
+        let tokens = Side::new(&server, clients).fill_with_exchanges(*count);
+        let least = nanos(&tokens, 500, |_, token| server.revoke(token));
+        drop((server, tokens));
         let server = OauthAs::new(clients);
         let tokens = Side::new(&server, clients).fill_with_exchanges(*count);
         // It scans all that there is.
         let times = (20_000_000 / count).clamp(3, 500);
         let other = nanos(&tokens, times, |client, token| server.revoke_grant(client, token));
-        say(format!("| {count} | {one:.0} | {other:.0} |"));
+        say(format!("| {count} | {least:.0} | {one:.0} | {other:.0} |"));
     }
 }
 
