@@ -10,6 +10,9 @@ mod convert;
 mod cors;
 mod form;
 mod form_post;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod metadata;
 mod parse;
 mod reply;
@@ -18,6 +21,6 @@ mod router;
 mod token;
 mod token_query;
 
-pub use reply::Reply;
+pub use reply::{Headers, Reply};
 pub use request::Request;
 pub use router::{DangerousRouterBuilder, InvalidRouter, Router, RouterBuilder};

@@ -19,9 +19,12 @@ pub struct Reply {
     status: u16,
     /// What all replies of its kind have.
     common: &'static [(&'static str, &'static str)],
-    headers: Vec<(&'static str, Cow<'static, str>)>,
+    headers: Headers,
     body: Vec<u8>,
 }
+
+/// Names, in lower case, and values.
+pub type Headers = Vec<(&'static str, Cow<'static, str>)>;
 
 /// JSON that must not be cached (RFC 6749 §5.1).
 const JSON: &[(&str, &str)] =
@@ -65,9 +68,9 @@ impl Reply {
         self.body
     }
 
-    /// Status, headers and body, without copying them. Names of headers are in lower case.
+    /// Status, headers and body, without copying them.
     #[must_use]
-    pub fn into_parts(self) -> (u16, Vec<(&'static str, Cow<'static, str>)>, Vec<u8>) {
+    pub fn into_parts(self) -> (u16, Headers, Vec<u8>) {
         let common = self.common.iter().map(|(name, value)| (*name, Cow::Borrowed(*value)));
         (self.status, common.chain(self.headers).collect(), self.body)
     }

@@ -98,6 +98,8 @@ fn check_authority(parts: &Parts<'_>) -> Result<(), InvalidRedirectUri> {
         check_web_host(host)?;
     } else if !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b)) {
         return Err(InvalidRedirectUri::BadHost);
+    } else if host.is_empty() && port.is_some() {
+        return Err(InvalidRedirectUri::EmptyHost);
     }
     if !port.is_none_or(is_plain_port) {
         return Err(InvalidRedirectUri::BadPort);

@@ -196,6 +196,7 @@ fn ru_07_the_uri_is_absolute_and_well_formed() {
         ("https:/c/cb", EmptyHost),
         ("https:c/cb", EmptyHost),
         ("https://:8443/cb", EmptyHost),
+        ("com.example.app://:3/cb", EmptyHost),
         ("https://::1/cb", EmptyHost),
         ("https://?x", EmptyHost),
         ("HTTPS://c/cb", UpperCase),

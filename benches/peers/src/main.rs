@@ -34,7 +34,6 @@ mod threads;
 #[path = "../../token_endpoint/workload.rs"]
 mod workload;
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use measure::{Measured, OPERATIONS};
@@ -52,26 +51,45 @@ struct Options {
     grants: Vec<usize>,
 }
 
+const OVER_HTTP: &str = "## Over HTTP\n";
+
 fn main() -> Result<(), lexopt::Error> {
     let options = Options::from_env()?;
-    let mut text = String::new();
-    let mut say = |line: String| {
-        println!("{line}");
-        let _ = writeln!(text, "{line}");
+    let benches = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let (results, plots) = (benches.join("RESULTS.md"), benches.join("plots"));
+    // What is not measured this time stays as it is.
+    let old = std::fs::read_to_string(&results).unwrap_or_default();
+    let (mut in_process, mut over_http) = match old.split_once(OVER_HTTP) {
+        Some((before, after)) => (before.to_owned(), after.to_owned()),
+        None => (old, String::new()),
     };
-    let measured = if options.in_process { options.measure(&mut say) } else { Vec::new() };
-    let mut served = Vec::new();
-    if options.over_http {
-        say("\n## Over HTTP\n".to_owned());
-        served = over_http::rows(options.quick, &options.servers, &mut say);
+    if options.in_process {
+        in_process = format!("{}\n", measure::HEAD);
+        let measured = options.measure(&mut say_into(&mut in_process));
+        in_process.push('\n');
+        if !options.quick {
+            plot::cost(&measured, &plots);
+        }
     }
-    if !options.quick && options.in_process && options.over_http && options.servers.is_empty() {
-        let benches = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        std::fs::write(benches.join("RESULTS.md"), format!("{}\n{text}", measure::HEAD)).unwrap();
-        plot::cost(&measured, &benches.join("plots"));
-        plot::over_http(&served, &benches.join("plots"));
+    if options.over_http {
+        over_http = "\n".to_owned();
+        let served = over_http::rows(options.quick, &options.servers, &mut say_into(&mut over_http));
+        if !options.quick && options.servers.is_empty() {
+            plot::over_http(&served, &plots);
+        }
+    }
+    if !options.quick && options.servers.is_empty() {
+        std::fs::write(results, in_process + OVER_HTTP + &over_http).unwrap();
     }
     Ok(())
+}
+
+fn say_into(text: &mut String) -> impl FnMut(String) {
+    |line| {
+        println!("{line}");
+        text.push_str(&line);
+        text.push('\n');
+    }
 }
 
 impl Options {

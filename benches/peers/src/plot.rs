@@ -48,7 +48,8 @@ pub fn cost(measured: &[Measured], directory: &Path) {
             .draw()
             .unwrap();
         for (side, label, color) in SIDES {
-            let points = rows.iter().map(|row| (row.grants as f64, row.nanos[side]));
+            let there = rows.iter().filter(|row| row.nanos[side] >= 1.0);
+            let points = there.map(|row| (row.grants as f64, row.nanos[side]));
             chart
                 .draw_series(LineSeries::new(points.clone(), color.stroke_width(2)))
                 .unwrap()
