@@ -12,6 +12,10 @@ mod argon2id;
 mod hash;
 #[cfg(feature = "argon2")]
 mod pool;
+#[cfg(feature = "argon2")]
+mod queue;
+#[cfg(feature = "argon2")]
+mod sync;
 
 use std::error::Error as StdError;
 use std::future::Future;

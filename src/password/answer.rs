@@ -2,10 +2,9 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use parking_lot::Mutex;
+use super::sync::{Arc, Mutex};
 
 /// Gives the value. Dropped without one, it tells whoever waits that there will be none.
 pub(super) struct Reply<T>(Arc<Mutex<Slot<T>>>);

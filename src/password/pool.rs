@@ -1,12 +1,10 @@
 //! [`HashPool`]: a few threads that hash, and no more.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
-use parking_lot::{Condvar, Mutex};
 use zeroize::Zeroizing;
 
 use crate::entropy::{Entropy, Seed, SeedLabel, SystemEntropy};
@@ -14,6 +12,7 @@ use crate::entropy::{Entropy, Seed, SeedLabel, SystemEntropy};
 use super::answer::{Reply, channel};
 use super::argon2id::{Arena, Argon2id, Hashing};
 use super::hash::{Cost, InvalidPasswordHash, PasswordHash};
+use super::queue::{Abandonable, Full, Queue};
 use super::{PasswordVerifier, Verdict, VerifierError};
 
 /// Checks passwords with Argon2id, on threads of its own.
@@ -70,15 +69,8 @@ pub enum InvalidHashPool {
 
 /// Between the callers and the threads.
 struct Shared {
-    state: Mutex<State>,
-    filled: Condvar,
+    jobs: Queue<Job>,
     hashing: Box<dyn Hashing>,
-    queue: usize,
-}
-
-struct State {
-    jobs: VecDeque<Job>,
-    is_open: bool,
 }
 
 enum Job {
@@ -119,9 +111,7 @@ impl HashPool {
     }
 
     fn start(hashing: Box<dyn Hashing>, builder: HashPoolBuilder) -> Result<Self, InvalidHashPool> {
-        let state = State { jobs: VecDeque::new(), is_open: true };
-        let queue = builder.queue;
-        let shared = Arc::new(Shared { state: Mutex::new(state), filled: Condvar::new(), hashing, queue });
+        let shared = Arc::new(Shared { jobs: Queue::new(builder.queue), hashing });
         // Dropped when a thread cannot be started, it ends those that were.
         let pool = Self(Arc::new(Handle { shared: Arc::clone(&shared), entropy: builder.entropy }));
         for _ in 0..builder.threads {
@@ -190,39 +180,12 @@ fn gave_up() -> VerifierError {
 
 impl Shared {
     fn push(&self, job: Job) -> Result<(), VerifierError> {
-        let mut state = self.state.lock();
-        if state.jobs.len() >= self.queue {
-            // Whoever hung up has left a place.
-            state.jobs.retain(|job| !job.is_abandoned());
-        }
-        if state.jobs.len() >= self.queue {
-            return Err(VerifierError::Busy);
-        }
-        state.jobs.push_back(job);
-        drop(state);
-        self.filled.notify_one();
-        Ok(())
-    }
-
-    fn take(&self) -> Option<Job> {
-        let mut state = self.state.lock();
-        loop {
-            if let Some(job) = state.jobs.pop_front() {
-                return Some(job);
-            }
-            if !state.is_open {
-                return None;
-            }
-            self.filled.wait(&mut state);
-        }
+        self.jobs.push(job).map_err(|Full| VerifierError::Busy)
     }
 
     fn serve(&self) {
         let mut arena = Arena::default();
-        while let Some(job) = self.take() {
-            if job.is_abandoned() {
-                continue;
-            }
+        while let Some(job) = self.jobs.take() {
             // A panic drops the job, which tells its caller, and is no reason to stop.
             let _ = catch_unwind(AssertUnwindSafe(|| job.run(&*self.hashing, &mut arena)));
         }
@@ -238,7 +201,9 @@ impl Job {
             Self::Hash { password, salt, reply } => reply.send(hashing.hash(arena, &password, &salt)),
         }
     }
+}
 
+impl Abandonable for Job {
     fn is_abandoned(&self) -> bool {
         match self {
             Self::Verify { reply, .. } => reply.is_abandoned(),
@@ -249,8 +214,7 @@ impl Job {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.state.lock().is_open = false;
-        self.shared.filled.notify_all();
+        self.shared.jobs.close();
     }
 }
 

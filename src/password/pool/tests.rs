@@ -1,6 +1,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
+use parking_lot::Mutex;
+
 use crate::testing::{block_on, drop_after, join_all};
 
 use super::*;
