@@ -4,6 +4,7 @@
 mod request;
 mod response;
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::client::Client;
@@ -31,7 +32,6 @@ pub use response::{AuthorizationRefused, AuthorizationResponse, ResponseMode};
 
 /// A valid authorization request that waits for the resource owner: all that a consent
 /// page shows, and the ticket to come back with.
-#[derive(Debug)]
 pub struct ConsentRequest {
     client: Arc<Client>,
     redirect_uri: String,
@@ -86,6 +86,17 @@ impl ConsentRequest {
     #[must_use]
     pub fn ticket(&self) -> &str {
         &self.ticket
+    }
+}
+
+impl fmt::Debug for ConsentRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The ticket is what protects the form.
+        f.debug_struct("ConsentRequest")
+            .field("client", self.client.id())
+            .field("redirect_uri", &self.redirect_uri)
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
     }
 }
 

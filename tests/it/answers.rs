@@ -499,3 +499,12 @@ fn seed_e08_errors_are_json_whatever_the_client_would_rather_have() {
             .refused(401, "invalid_client");
     }
 }
+
+#[test]
+fn errors_say_which_client_they_name() {
+    let named: Vec<Error> = all().into_iter().filter(|error| error.client().is_some()).collect();
+    let names = |is: fn(&Error) -> bool| named.iter().any(is);
+    assert!(names(|error| matches!(error, Error::UnauthorizedClient { .. })));
+    assert!(names(|error| matches!(error, Error::InvalidClient { .. })));
+    assert!(!names(|error| matches!(error, Error::InvalidGrant { .. } | Error::InvalidRequest { .. })));
+}

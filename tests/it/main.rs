@@ -31,6 +31,7 @@ mod http_and_forms;
 mod http_router;
 mod introspection;
 mod introspection_endpoint;
+mod leaks;
 mod metadata;
 mod noise;
 mod on_runtime;

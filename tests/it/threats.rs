@@ -19,7 +19,7 @@ fn sources(directory: &Path, all: &mut String) {
 fn each_threat_has_a_test_that_runs() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut all = String::new();
-    for directory in ["src", "tests/it"] {
+    for directory in ["src", "tests/it", "models"] {
         sources(&root.join(directory), &mut all);
     }
     let page = fs::read_to_string(root.join("src/guide/security.md")).unwrap();

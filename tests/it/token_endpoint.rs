@@ -9,8 +9,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor::grant::{Grant, Revision};
 use grantor::store::{
-    GrantQuery, Insert, MemoryTokenStore, Page, Read, Remove, Replace, StoreError, TokenStore,
+    GrantQuery, Insert, MemoryClientStore, MemoryTokenStore, Page, Read, Remove, Replace, StoreError,
+    TokenStore,
 };
+use grantor::testing::SeededEntropy;
 use grantor::{
     AuthMethod, Client, ClientBuilder, GrantId, GrantTypeName, RefreshLimit, ScopePolicy, Settings,
     SystemEntropy, Timestamp,
@@ -286,6 +288,32 @@ fn te_12_tokens_cannot_be_guessed() {
         let bits = balanced_bits(differences);
         assert!(bits >= 160, "only {bits} independent bits");
     }
+}
+
+/// A generator that is kept in memory would go on in the same way in each copy of the machine.
+#[test]
+fn each_request_draws_anew_and_once() {
+    let setup = Setup::default();
+    let entropy = SeededEntropy::new(1);
+    let clients = Arc::new(MemoryClientStore::from_iter(setup.clients.clone()));
+    let own = entropy.clone();
+    let server = setup
+        .build_with(Arc::clone(&clients), MemoryTokenStore::new(), clients, |builder| builder.entropy(own));
+    let mut before = entropy.draws();
+    let mut drawn = || {
+        let now = entropy.draws();
+        std::mem::replace(&mut before, now).abs_diff(now)
+    };
+    server.token("grant_type=client_credentials&scope=a").ok();
+    assert_eq!(drawn(), 1);
+    let code = server.code();
+    assert_eq!(drawn(), 1, "for the code");
+    let login = server.token(&exchange_form(&code)).ok();
+    assert_eq!(drawn(), 1);
+    server.token(&refresh_form(login.refresh_token())).ok();
+    assert_eq!(drawn(), 1);
+    assert!(server.is_active(login.access_token()));
+    assert_eq!(drawn(), 0);
 }
 
 fn decode(token: &str) -> Vec<u8> {
