@@ -33,6 +33,7 @@ mod introspection;
 mod introspection_endpoint;
 mod leaks;
 mod metadata;
+mod model;
 mod noise;
 mod on_runtime;
 mod passwords;
