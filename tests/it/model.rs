@@ -38,6 +38,10 @@ enum Step {
         by: Who,
         back: usize,
     },
+    /// More refreshes in an hour than a record keeps access tokens.
+    Busy {
+        of: usize,
+    },
     Issue,
     Revoke {
         of: usize,
@@ -64,17 +68,21 @@ enum Trouble {
 
 fn steps() -> impl Strategy<Value = Vec<(Step, Trouble)>> {
     let who = || prop_oneof![6 => Just(Who::Owner), 1 => Just(Who::Other), 1 => Just(Who::WrongSecret)];
-    // No sum of them is a lifetime.
+    // No sum of them is a lifetime. The first ones are about the retry window, the last ones about idle
+    // and absolute lifetime.
     let waits = prop::sample::select(vec![
         17,
         7_013,
         29_009,
         31_019,
+        31_019,
+        33_023,
         61_031,
         1_800_043,
         3_601_057,
         6 * 86_400_067,
         13 * 86_400_071,
+        IDLE + 3_600_073,
     ]);
     let step = prop_oneof![
         3 => Just(Step::Allow),
@@ -85,6 +93,7 @@ fn steps() -> impl Strategy<Value = Vec<(Step, Trouble)>> {
         1 => Just(Step::Issue),
         1 => (any::<usize>(), any::<bool>()).prop_map(|(of, refresh)| Step::Revoke { of, refresh }),
         4 => waits.prop_map(Step::Wait),
+        1 => any::<usize>().prop_map(|of| Step::Busy { of }),
         1 => Just(Step::Restart),
     ];
     let faults = vec![Fault::Fail, Fault::FailUnavailable, Fault::LoseAnswer, Fault::Twice, Fault::Delay(2)];
@@ -235,6 +244,23 @@ impl Day {
                 let (answer, _) = self.send(&http, trouble);
                 self.compare(at, &answer, &expected, *by);
             }
+            Step::Busy { of } => {
+                let Some(at) = self.pick(*of, |grant| !grant.refresh.is_empty()) else { return };
+                for _ in 0..MOST_ACCESS_TOKENS + 2 {
+                    let now = self.now();
+                    let grant = &mut self.grants[at];
+                    let token = grant.refresh.last().expect("it has one");
+                    let http = Who::Owner.sign(Http::form(refresh_form(token)));
+                    let expected = grant.refresh(Who::Owner, 0, now);
+                    let displaced = grant.access.iter().map(|(token, _)| token.clone()).collect::<Vec<_>>();
+                    self.compare(at, &self.server.send(http), &expected, Who::Owner);
+                    let kept = &self.grants[at].access;
+                    for token in displaced.iter().filter(|token| kept.iter().all(|(own, _)| own != *token)) {
+                        assert!(!self.server.is_active(token), "displaced");
+                    }
+                    self.clock.advance(Duration::from_millis(60_037));
+                }
+            }
             Step::Issue => {
                 let http = Http::form("grant_type=client_credentials&scope=a").basic("app", SECRET);
                 let (answer, _) = self.send(&http, trouble);
@@ -338,7 +364,7 @@ fn start(clock: &ManualClock, faults: &Faults, tokens: &Arc<MemoryTokenStore>) -
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 300,
+        cases: 500,
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/it/model.seeds"))),
         ..ProptestConfig::default()
     })]
