@@ -6,10 +6,13 @@ use std::sync::Arc;
 use grantor::error::{
     ClientFailure, GrantFailure, RequestFailure, ScopeFailure, ServerFailure, StoreError, Unavailable, Wire,
 };
+use grantor::grant_type::Approval;
 use grantor::http::Router;
 use grantor::store::{MemoryClientStore, MemoryTokenStore};
 use grantor::testing::{Fault, Faults, FaultyStore, Method};
-use grantor::{ClientId, EntropyError, Error, GrantTypeName, Parameter, RefreshLimit, Settings};
+use grantor::{
+    ClientId, EntropyError, Error, GrantTypeName, Parameter, RedirectUri, RefreshLimit, ScopeToken, Settings,
+};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -507,4 +510,27 @@ fn errors_say_which_client_they_name() {
     assert!(names(|error| matches!(error, Error::UnauthorizedClient { .. })));
     assert!(names(|error| matches!(error, Error::InvalidClient { .. })));
     assert!(!names(|error| matches!(error, Error::InvalidGrant { .. } | Error::InvalidRequest { .. })));
+}
+
+#[test]
+fn each_error_has_a_reason_that_the_guide_explains() {
+    let guide = include_str!("../../src/guide/events.md");
+    for error in all() {
+        let reason = error.reason();
+        assert!(!reason.is_empty() && reason.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
+        assert!(guide.contains(&format!("`{reason}`")), "{reason}");
+    }
+}
+
+#[test]
+fn texts_of_small_types_are_what_they_hold() {
+    let token = ScopeToken::new("orders.read").unwrap();
+    assert_eq!(token.to_string(), "orders.read");
+    assert!(format!("{token:?}").contains("orders.read"));
+    let uri = RedirectUri::parse("https://app.example/cb").unwrap();
+    assert_eq!(uri.as_ref() as &str, "https://app.example/cb");
+    assert!(format!("{:?}", Approval::for_client()).contains("Approval"));
+    let error = StoreError::unavailable(std::io::Error::other("the disk is gone"));
+    assert!(!error.to_string().is_empty());
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the disk is gone");
 }

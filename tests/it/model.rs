@@ -297,9 +297,11 @@ impl Day {
         let grant = &mut self.grants[at];
         match expected {
             Expected::Refused if by == Who::WrongSecret => {
-                drop(answer.clone().refused(401, "invalid_client"))
+                answer.clone().refused(401, "invalid_client");
             }
-            Expected::Refused => drop(answer.clone().refused(400, "invalid_grant")),
+            Expected::Refused => {
+                answer.clone().refused(400, "invalid_grant");
+            }
             Expected::Tokens { same_refresh } => {
                 let answer = answer.clone().ok();
                 let refresh = answer.refresh_token().to_owned();
