@@ -12,6 +12,7 @@
 //! how large it is says whether anyone else can.
 
 #![allow(
+    clippy::cast_possible_truncation,
     clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::print_stdout,
