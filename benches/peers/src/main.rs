@@ -154,7 +154,7 @@ impl Options {
         say("\n## Revoking one grant of the code flow\n".to_owned());
         say("| live grants | floor, ns | grantor, ns | oauth-as, ns |".to_owned());
         say("|--:|--:|--:|--:|".to_owned());
-        measure::revocations(&up_to_a_million, &clients, say);
+        measure::revocations(&self.grants, &clients, say);
         say("\n## Two threads\n".to_owned());
         say("| operation | grantor, two threads ÷ one | oauth-as |".to_owned());
         say("|---|--:|--:|".to_owned());
