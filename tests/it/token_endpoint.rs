@@ -12,7 +12,7 @@ use grantor::store::{
     GrantQuery, Insert, MemoryClientStore, MemoryTokenStore, Page, Read, Remove, Replace, StoreError,
     TokenStore,
 };
-use grantor::testing::SeededEntropy;
+use grantor::testing::{SeededEntropy, block_on};
 use grantor::{
     AuthMethod, Client, ClientBuilder, GrantId, GrantTypeName, RefreshLimit, ScopePolicy, Settings,
     SystemEntropy, Timestamp,
@@ -314,6 +314,27 @@ fn each_request_draws_anew_and_once() {
     assert_eq!(drawn(), 1);
     assert!(server.is_active(login.access_token()));
     assert_eq!(drawn(), 0);
+}
+
+#[test]
+fn the_size_of_a_record_counts_its_texts_and_its_parent() {
+    let h = Setup::default().clients([app().rotate_refresh_tokens(false)]).build();
+    let size = |h: &Harness, part: fn(&Grant) -> bool| {
+        let page = block_on(h.server.grants(&GrantQuery::new())).unwrap();
+        let sizes: Vec<usize> =
+            page.grants.iter().filter(|grant| part(grant)).map(|grant| grant.size()).collect();
+        assert_eq!(sizes.len(), 1);
+        sizes[0]
+    };
+    h.token("grant_type=client_credentials&scope=a").ok();
+    let narrow = size(&h, |grant| grant.scope().as_str() == "a");
+    h.token("grant_type=client_credentials&scope=a+b+c").ok();
+    assert_eq!(size(&h, |grant| grant.scope().as_str() == "a b c"), narrow + " b c".len());
+
+    let login = h.login();
+    h.token(&refresh_form(login.refresh_token())).ok();
+    let child = size(&h, |grant| grant.parent().is_some());
+    assert_eq!(child, narrow + " b".len() + "alice".len() + size_of::<GrantId>());
 }
 
 fn decode(token: &str) -> Vec<u8> {
