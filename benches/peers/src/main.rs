@@ -4,6 +4,7 @@
 //! cargo run --release --manifest-path benches/peers/Cargo.toml                 half an hour, 10 GB
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- --quick     a minute
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- --only http --server axum
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- --only threads
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- --only in-process --grants 1000000
 //! ```
 //!
@@ -46,12 +47,14 @@ const CLIENTS: usize = 100;
 struct Options {
     quick: bool,
     in_process: bool,
+    threads: bool,
     over_http: bool,
     servers: Vec<String>,
     grants: Vec<usize>,
 }
 
 const OVER_HTTP: &str = "## Over HTTP\n";
+const TWO_THREADS: &str = "## Two threads\n";
 
 fn main() -> Result<(), lexopt::Error> {
     let options = Options::from_env()?;
@@ -66,10 +69,15 @@ fn main() -> Result<(), lexopt::Error> {
     if options.in_process {
         in_process = format!("{}\n", measure::HEAD);
         let measured = options.measure(&mut say_into(&mut in_process));
-        in_process.push('\n');
         if !options.quick {
             plot::cost(&measured, &plots);
         }
+    }
+    if options.threads {
+        let before = in_process.split_once(TWO_THREADS).map_or(&*in_process, |(before, _)| before).to_owned();
+        in_process = before;
+        options.measure_threads(&mut say_into(&mut in_process));
+        in_process.push('\n');
     }
     if options.over_http {
         over_http = "\n".to_owned();
@@ -95,7 +103,7 @@ fn say_into(text: &mut String) -> impl FnMut(String) {
 impl Options {
     fn from_env() -> Result<Self, lexopt::Error> {
         use lexopt::prelude::*;
-        let mut options = Self { in_process: true, over_http: true, ..Self::default() };
+        let mut options = Self { in_process: true, threads: true, over_http: true, ..Self::default() };
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
             match argument {
@@ -103,6 +111,7 @@ impl Options {
                 Long("only") => {
                     let part = parser.value()?.string()?;
                     options.in_process = part == "in-process";
+                    options.threads = part == "threads";
                     options.over_http = part == "http";
                 }
                 Long("server") => options.servers.push(parser.value()?.string()?),
@@ -155,10 +164,15 @@ impl Options {
         say("| live grants | floor, ns | grantor, ns | oauth-as, ns |".to_owned());
         say("|--:|--:|--:|--:|".to_owned());
         measure::revocations(&self.grants, &clients, say);
-        say("\n## Two threads\n".to_owned());
+        say(String::new());
+        measured
+    }
+
+    fn measure_threads(&self, say: &mut impl FnMut(String)) {
+        let clients: Vec<Registration> = (0..CLIENTS).map(Registration::new).collect();
+        say(TWO_THREADS.to_owned());
         say("| operation | grantor, two threads ÷ one | oauth-as |".to_owned());
         say("|---|--:|--:|".to_owned());
         threads::rows(if self.quick { 0.3 } else { 2.0 }, &clients, say);
-        measured
     }
 }
