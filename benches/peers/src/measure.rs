@@ -96,6 +96,9 @@ fn beside_large<'a, W: Workload + 'a>(grants: usize, make: impl FnOnce() -> W) -
 
 struct Absent;
 
+/// Nothing takes less nanoseconds than this but what is not there.
+pub const NOTHING: f64 = 10.0;
+
 impl Workload for Absent {
     fn prepare(&mut self) {}
     fn run(&mut self) {}
@@ -142,8 +145,7 @@ impl fmt::Display for Measured {
         let [floor, _, grantor, oauth_as] = self.nanos;
         let [_, own, to_floor, peer] = self.ratios;
         let Self { operation, grants, .. } = self;
-        // Nothing takes less than a nanosecond but what is not there.
-        let [peer, oauth_as] = if oauth_as < 1.0 {
+        let [peer, oauth_as] = if oauth_as < NOTHING {
             ["–".to_owned(), "–".to_owned()]
         } else {
             [format!("{peer:.2}"), format!("{oauth_as:.0}")]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use crate::measure::Measured;
+use crate::measure::{Measured, NOTHING};
 use crate::over_http::Served;
 
 const SIDES: [(usize, &str, RGBColor); 3] = [
@@ -48,7 +48,7 @@ pub fn cost(measured: &[Measured], directory: &Path) {
             .draw()
             .unwrap();
         for (side, label, color) in SIDES {
-            let there = rows.iter().filter(|row| row.nanos[side] >= 1.0);
+            let there = rows.iter().filter(|row| row.nanos[side] >= NOTHING);
             let points = there.map(|row| (row.grants as f64, row.nanos[side]));
             chart
                 .draw_series(LineSeries::new(points.clone(), color.stroke_width(2)))
@@ -74,7 +74,7 @@ pub fn over_http(served: &[Served], directory: &Path) {
     let file = directory.join("http.svg");
     let area = SVGBackend::new(&file, (960, 80 + 44 * served.len() as u32)).into_drawing_area();
     area.fill(&WHITE).unwrap();
-    let (least, most) = (10.0, served.iter().map(|side| side.cpu / 1e3).fold(0.0, f64::max) * 3.0);
+    let (least, most) = (1.0, served.iter().map(|side| side.cpu / 1e3).fold(0.0, f64::max) * 3.0);
     let rows = served.len() as f64;
     let mut chart = ChartBuilder::on(&area)
         .margin(12)
