@@ -9,7 +9,7 @@ use grantor::error::{
 use grantor::grant_type::Approval;
 use grantor::http::Router;
 use grantor::store::{MemoryClientStore, MemoryTokenStore};
-use grantor::testing::{Fault, Faults, FaultyStore, Method};
+use grantor::testing::{Fault, Faults, FaultyStore, Method, block_on};
 use grantor::{
     ClientId, EntropyError, Error, GrantTypeName, Parameter, RedirectUri, RefreshLimit, ScopeToken, Settings,
 };
@@ -533,4 +533,17 @@ fn texts_of_small_types_are_what_they_hold() {
     let error = StoreError::unavailable(std::io::Error::other("the disk is gone"));
     assert!(!error.to_string().is_empty());
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the disk is gone");
+}
+
+#[test]
+fn a_reply_taken_apart_has_all_that_it_had() {
+    let server = Harness::new();
+    let http = Http::form(CLIENT_CREDENTIALS).basic("app", "a-secret-of-nobody");
+    let reply = || block_on(server.router.handle(&http.request())).unwrap();
+    let whole = reply();
+    let (status, headers, body) = reply().into_parts();
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, &**value)).collect();
+    assert_eq!((status, &*body), (401, whole.body()));
+    assert_eq!(headers, whole.headers().collect::<Vec<_>>());
+    assert!(headers.iter().any(|(name, _)| *name == "www-authenticate"));
 }
