@@ -26,6 +26,7 @@ mod server;
 mod server_key;
 mod settings;
 pub mod store;
+mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod token;

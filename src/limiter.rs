@@ -7,8 +7,8 @@ use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::sync::Mutex;
 use lru::LruCache;
-use parking_lot::Mutex;
 
 use crate::clock::Timestamp;
 use crate::token::Digest;

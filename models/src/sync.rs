@@ -1,35 +1,17 @@
-//! `loom`'s, with the methods of `parking_lot`'s.
-
-use std::ops::{Deref, DerefMut};
+//! `loom`'s, with the methods of `crate::sync`.
 
 pub use loom::sync::Arc;
 use loom::sync::MutexGuard;
 
 pub struct Mutex<T>(loom::sync::Mutex<T>);
 
-pub struct Guard<'a, T>(Option<MutexGuard<'a, T>>);
-
 impl<T> Mutex<T> {
     pub fn new(value: T) -> Self {
         Self(loom::sync::Mutex::new(value))
     }
 
-    pub fn lock(&self) -> Guard<'_, T> {
-        Guard(Some(self.0.lock().unwrap()))
-    }
-}
-
-impl<T> Deref for Guard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        self.0.as_ref().unwrap()
-    }
-}
-
-impl<T> DerefMut for Guard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        self.0.as_mut().unwrap()
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap()
     }
 }
 
@@ -48,7 +30,7 @@ impl Condvar {
         self.0.notify_all();
     }
 
-    pub fn wait<T>(&self, guard: &mut Guard<'_, T>) {
-        guard.0 = guard.0.take().map(|guard| self.0.wait(guard).unwrap());
+    pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.0.wait(guard).unwrap()
     }
 }

@@ -57,7 +57,7 @@ impl<J: Abandonable> Queue<J> {
             if !state.is_open {
                 return None;
             }
-            self.filled.wait(&mut state);
+            state = self.filled.wait(state);
         }
     }
 

@@ -2,4 +2,4 @@
 
 pub(super) use std::sync::Arc;
 
-pub(super) use parking_lot::{Condvar, Mutex};
+pub(super) use crate::sync::{Condvar, Mutex};

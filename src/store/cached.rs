@@ -10,8 +10,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::sync::Mutex;
 use lru::LruCache;
-use parking_lot::Mutex;
 
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock, Timestamp};

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::future::{Future, pending};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::client::Client;
 use crate::clock::Timestamp;

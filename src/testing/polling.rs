@@ -124,7 +124,7 @@ impl<F: Future> Slot<F> {
 mod tests {
     use std::sync::mpsc;
 
-    use parking_lot::Mutex;
+    use crate::sync::Mutex;
 
     use super::*;
 

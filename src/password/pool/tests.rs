@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::testing::{block_on, drop_after, join_all};
 

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 
 /// A bounded queue from many callers, who never wait, to the threads that do the work.
 pub(super) struct Queue<T> {
@@ -54,7 +54,7 @@ impl<T> Queue<T> {
             if !state.is_open {
                 return None;
             }
-            self.filled.wait(&mut state);
+            state = self.filled.wait(state);
         }
     }
 
@@ -63,12 +63,12 @@ impl<T> Queue<T> {
     pub(super) fn take_many(&self, hoped: usize, patience: Duration, most: usize) -> Vec<T> {
         let mut state = self.state.lock();
         while state.entries.is_empty() && state.is_open {
-            self.filled.wait(&mut state);
+            state = self.filled.wait(state);
         }
         if state.entries.len() < hoped && state.is_open {
             state.wanted = hoped;
             // Woken early, it takes what there is.
-            self.filled.wait_for(&mut state, patience);
+            state = self.filled.wait_for(state, patience);
             state.wanted = 1;
         }
         let count = state.entries.len().min(most);

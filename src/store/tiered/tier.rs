@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+use crate::sync::Mutex;
 use lru::LruCache;
-use parking_lot::Mutex;
 
 use crate::clock::Timestamp;
 use crate::grant::{Grant, Revision};

@@ -5,7 +5,7 @@ use std::future::{Future, pending, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::clock::Timestamp;
 use crate::grant::{Grant, Revision};
