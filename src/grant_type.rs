@@ -12,8 +12,9 @@ mod refresh_token;
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
+
+use stackfuture::StackFuture;
 
 use crate::client::Client;
 use crate::clock::Timestamp;
@@ -313,18 +314,15 @@ pub(crate) enum Decision {
 
 /// [`GrantType`] once more, object-safe.
 pub(crate) trait DynGrantType: Send + Sync {
-    fn approve<'a>(
-        &'a self,
-        request: &'a Authenticated<'_>,
-    ) -> Pin<Box<dyn Future<Output = Result<Approval, Error>> + Send + 'a>>;
+    fn approve<'a>(&'a self, request: &'a Authenticated<'_>) -> Approving<'a>;
 }
 
+/// Boxed only if it is large, as where a password is checked.
+type Approving<'a> = StackFuture<'a, Result<Approval, Error>, 64>;
+
 impl<G: GrantType> DynGrantType for G {
-    fn approve<'a>(
-        &'a self,
-        request: &'a Authenticated<'_>,
-    ) -> Pin<Box<dyn Future<Output = Result<Approval, Error>> + Send + 'a>> {
-        Box::pin(GrantType::approve(self, request))
+    fn approve<'a>(&'a self, request: &'a Authenticated<'_>) -> Approving<'a> {
+        Approving::from_or_box(GrantType::approve(self, request))
     }
 }
 

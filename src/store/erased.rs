@@ -1,8 +1,8 @@
 //! The store traits once more, object-safe, so that the server needs no type parameters.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
+
+use stackfuture::StackFuture;
 
 use crate::client::Client;
 use crate::clock::Timestamp;
@@ -16,7 +16,8 @@ use super::{
     UserStore,
 };
 
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+/// Futures of a store in memory fit in, and need no allocation; larger ones are boxed.
+type Answer<'a, T> = StackFuture<'a, Result<T, StoreError>, 64>;
 
 pub(crate) trait DynClientStore: Send + Sync {
     fn client<'a>(&'a self, id: &'a ClientId) -> Answer<'a, Option<Arc<Client>>>;
@@ -25,11 +26,11 @@ pub(crate) trait DynClientStore: Send + Sync {
 
 impl<S: ClientStore> DynClientStore for S {
     fn client<'a>(&'a self, id: &'a ClientId) -> Answer<'a, Option<Arc<Client>>> {
-        Box::pin(ClientStore::client(self, id))
+        Answer::from_or_box(ClientStore::client(self, id))
     }
 
     fn valid_after(&self) -> Answer<'_, Timestamp> {
-        Box::pin(ClientStore::valid_after(self))
+        Answer::from_or_box(ClientStore::valid_after(self))
     }
 }
 
@@ -40,11 +41,11 @@ pub(crate) trait DynUserStore: Send + Sync {
 
 impl<S: UserStore> DynUserStore for S {
     fn user<'a>(&'a self, username: &'a str) -> Answer<'a, Option<Arc<User>>> {
-        Box::pin(UserStore::user(self, username))
+        Answer::from_or_box(UserStore::user(self, username))
     }
 
     fn subject<'a>(&'a self, subject: &'a Subject) -> Answer<'a, Option<Arc<User>>> {
-        Box::pin(UserStore::subject(self, subject))
+        Answer::from_or_box(UserStore::subject(self, subject))
     }
 }
 
@@ -65,7 +66,7 @@ impl<S: UserRegistry> DynUserRegistry for S {
         expected: &'a PasswordHash,
         new: PasswordHash,
     ) -> Answer<'a, bool> {
-        Box::pin(UserRegistry::replace_password_hash(self, subject, expected, new))
+        Answer::from_or_box(UserRegistry::replace_password_hash(self, subject, expected, new))
     }
 }
 
@@ -80,26 +81,26 @@ pub(crate) trait DynTokenStore: Send + Sync {
 
 impl<S: TokenStore> DynTokenStore for S {
     fn insert(&self, grant: Arc<Grant>) -> Answer<'_, Insert> {
-        Box::pin(TokenStore::insert(self, grant))
+        Answer::from_or_box(TokenStore::insert(self, grant))
     }
 
     fn load(&self, id: GrantId, read: Read) -> Answer<'_, Option<Arc<Grant>>> {
-        Box::pin(TokenStore::load(self, id, read))
+        Answer::from_or_box(TokenStore::load(self, id, read))
     }
 
     fn replace(&self, grant: Arc<Grant>, expected: Revision) -> Answer<'_, Replace> {
-        Box::pin(TokenStore::replace(self, grant, expected))
+        Answer::from_or_box(TokenStore::replace(self, grant, expected))
     }
 
     fn remove(&self, id: GrantId, expected: Option<Revision>) -> Answer<'_, Remove> {
-        Box::pin(TokenStore::remove(self, id, expected))
+        Answer::from_or_box(TokenStore::remove(self, id, expected))
     }
 
     fn find<'a>(&'a self, query: &'a GrantQuery) -> Answer<'a, Page> {
-        Box::pin(TokenStore::find(self, query))
+        Answer::from_or_box(TokenStore::find(self, query))
     }
 
     fn purge_expired(&self, now: Timestamp, limit: usize) -> Answer<'_, usize> {
-        Box::pin(TokenStore::purge_expired(self, now, limit))
+        Answer::from_or_box(TokenStore::purge_expired(self, now, limit))
     }
 }
