@@ -21,7 +21,7 @@ use crate::scope::Scope;
 use crate::token::{Digest, RefreshSecret, TokenSecret};
 
 pub(crate) use access::AccessToken;
-use access::AccessTokens;
+use access::{AccessTokens, Older};
 use code::Code;
 pub(crate) use code::{Redeemed, Redemption};
 use refresh::Refresh;
@@ -75,7 +75,6 @@ pub struct Grant {
     began_at: Timestamp,
     auth_time: Option<Timestamp>,
     updated_at: Timestamp,
-    expires_at: Option<Timestamp>,
     state: State,
 }
 
@@ -88,13 +87,15 @@ enum State {
 
 #[derive(Clone, Debug, PartialEq)]
 struct Active {
-    access: AccessTokens,
+    newest: AccessToken,
     /// What a client that acts for itself has not, apart so that its records are small.
     session: Option<Box<Session>>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Session {
+    /// Access tokens before the newest.
+    older: Older,
     /// Over the redeemed code and what it was redeemed with.
     spent_code: Option<Digest>,
     refresh: Option<Refresh>,
@@ -214,7 +215,7 @@ impl Grant {
     /// When the last of its tokens ends and the record may be deleted; `None`: never.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.expires_at
+        self.state.expires_at()
     }
 
     /// How often its refresh token may still be used; `None` without a limit or without a
@@ -227,7 +228,7 @@ impl Grant {
     /// True if the record may be deleted at `now`.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.expires_at.is_some_and(|end| now >= end)
+        self.expires_at().is_some_and(|end| now >= end)
     }
 
     /// About how many bytes of memory the record takes.
@@ -239,9 +240,7 @@ impl Grant {
             + self.parent.as_ref().map_or(0, |_| size_of::<GrantId>());
         let state = match &self.state {
             State::CodeIssued(code) => size_of::<Code>() + code.size(),
-            State::Active(active) => {
-                active.access.size() + active.session.as_ref().map_or(0, |_| size_of::<Session>())
-            }
+            State::Active(active) => active.size(),
         };
         size_of::<Self>() + texts + state
     }
@@ -301,7 +300,6 @@ impl Grant {
             began_at,
             auth_time,
             updated_at: now,
-            expires_at: state.expires_at(),
             state,
         })
     }
@@ -320,7 +318,6 @@ impl Grant {
             began_at: self.began_at,
             auth_time: self.auth_time,
             updated_at: now,
-            expires_at: state.expires_at(),
             state,
         })
     }
@@ -329,7 +326,7 @@ impl Grant {
     pub(crate) fn holds(&self, digest: &Digest) -> bool {
         match &self.state {
             State::CodeIssued(code) => code.digest == *digest,
-            State::Active(active) => active.access.find(digest).is_some(),
+            State::Active(active) => active.access_token(digest).is_some(),
         }
     }
 
@@ -348,12 +345,12 @@ impl Grant {
     /// The live access token with this digest.
     pub(crate) fn access_token(&self, digest: &Digest, now: Timestamp) -> Option<&AccessToken> {
         let State::Active(active) = &self.state else { return None };
-        active.access.find(digest).filter(|token| token.is_live(now))
+        active.access_token(digest).filter(|token| token.is_live(now))
     }
 
     /// The scope that `token` stands for.
     pub(crate) fn scope_of<'a>(&'a self, token: &'a AccessToken) -> &'a Scope {
-        token.scope.as_deref().unwrap_or(&self.scope)
+        token.scope.as_ref().unwrap_or(&self.scope)
     }
 
     fn refresh_state(&self) -> Option<&Refresh> {
@@ -379,7 +376,7 @@ impl State {
             Self::CodeIssued(code) => Some(code.expires_at),
             Self::Active(active) => {
                 let refresh = active.refresh().map_or(Some(Timestamp::EPOCH), Refresh::horizon);
-                Some(active.access.expires_at()?.max(refresh?))
+                Some(active.access_end()?.max(refresh?))
             }
         }
     }
@@ -412,12 +409,21 @@ impl Active {
             refresh: refresh_secret
                 .map_or(IssuedRefresh::None, |secret| IssuedRefresh::New(secret.to_bytes())),
         };
-        (Self::of(AccessTokens::one(token), Session { spent_code, refresh }), issued)
+        (Self::of(AccessTokens::one(token), spent_code, refresh), issued)
     }
 
-    fn of(access: AccessTokens, session: Session) -> Self {
-        let is_empty = session.spent_code.is_none() && session.refresh.is_none();
-        Self { access, session: (!is_empty).then(|| Box::new(session)) }
+    fn of(access: AccessTokens, spent_code: Option<Digest>, refresh: Option<Refresh>) -> Self {
+        let AccessTokens { newest, older } = access;
+        let session = Session { older, spent_code, refresh };
+        let is_empty = session == Session::default();
+        Self { newest, session: (!is_empty).then(|| Box::new(session)) }
+    }
+
+    /// Besides what it takes in the record itself.
+    fn size(&self) -> usize {
+        let scopes = self.access_tokens().filter_map(|token| token.scope.as_ref());
+        let scopes: usize = scopes.map(|scope| scope.as_str().len()).sum();
+        scopes + self.session.as_ref().map_or(0, |session| size_of::<Session>() + session.older.size())
     }
 
     fn spent_code(&self) -> Option<Digest> {

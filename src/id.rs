@@ -1,11 +1,10 @@
 //! Names of things: [`ClientId`], [`Subject`], [`GrantTypeName`], [`GrantId`].
 
 use std::borrow::{Borrow, Cow};
-use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
+use arcstr::ArcStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 #[cfg(feature = "serde")]
@@ -32,16 +31,17 @@ macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $check:path) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(ArcStr);
 
         impl $name {
             /// Checks `text` and keeps it.
             ///
             /// # Errors
             /// When `text` is not allowed here; the error says why.
-            pub fn new(text: impl Into<Arc<str>> + AsRef<str>) -> Result<Self, InvalidName> {
-                $check(text.as_ref())?;
-                Ok(Self(text.into()))
+            pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidName> {
+                let text = text.as_ref();
+                $check(text)?;
+                Ok(Self(ArcStr::from(text)))
             }
 
             /// The text.
@@ -53,7 +53,7 @@ macro_rules! name {
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&*self.0, f)
+                fmt::Debug::fmt(self.as_str(), f)
             }
         }
 
@@ -166,28 +166,18 @@ fn length(text: &str, what: &'static str) -> Result<(), InvalidName> {
 
 /// The value of `grant_type` (RFC 6749 Appendix A.10): a name, or an absolute URI for an
 /// extension grant. Compared exactly.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct GrantTypeName(Name);
-
-/// Small, since each grant has one. A name that is known is never in `Other`.
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Name {
-    AuthorizationCode,
-    Password,
-    ClientCredentials,
-    RefreshToken,
-    Other(Arc<String>),
-}
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GrantTypeName(ArcStr);
 
 impl GrantTypeName {
     /// `authorization_code` (RFC 6749 §4.1).
-    pub const AUTHORIZATION_CODE: Self = Self(Name::AuthorizationCode);
+    pub const AUTHORIZATION_CODE: Self = Self(arcstr::literal!("authorization_code"));
     /// `password` (RFC 6749 §4.3).
-    pub const PASSWORD: Self = Self(Name::Password);
+    pub const PASSWORD: Self = Self(arcstr::literal!("password"));
     /// `client_credentials` (RFC 6749 §4.4).
-    pub const CLIENT_CREDENTIALS: Self = Self(Name::ClientCredentials);
+    pub const CLIENT_CREDENTIALS: Self = Self(arcstr::literal!("client_credentials"));
     /// `refresh_token` (RFC 6749 §6).
-    pub const REFRESH_TOKEN: Self = Self(Name::RefreshToken);
+    pub const REFRESH_TOKEN: Self = Self(arcstr::literal!("refresh_token"));
 
     /// Checks `name` and keeps it.
     ///
@@ -198,12 +188,13 @@ impl GrantTypeName {
         let name = name.into();
         let known = [Self::AUTHORIZATION_CODE, Self::CLIENT_CREDENTIALS, Self::PASSWORD, Self::REFRESH_TOKEN];
         if let Some(known) = known.into_iter().find(|known| known.as_str() == name) {
+            // These take no memory, and a store reads them over and over.
             return Ok(known);
         }
         length(&name, "grant type")?;
         let allowed = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
         if name.bytes().all(allowed) {
-            Ok(Self(Name::Other(Arc::new(name.into_owned()))))
+            Ok(Self(ArcStr::from(name)))
         } else {
             Err(InvalidName::new("grant type", "only the characters of a URI are allowed"))
         }
@@ -212,26 +203,7 @@ impl GrantTypeName {
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        match &self.0 {
-            Name::AuthorizationCode => "authorization_code",
-            Name::Password => "password",
-            Name::ClientCredentials => "client_credentials",
-            Name::RefreshToken => "refresh_token",
-            Name::Other(name) => name,
-        }
-    }
-}
-
-/// As their names.
-impl Ord for GrantTypeName {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.as_str().cmp(other.as_str())
-    }
-}
-
-impl PartialOrd for GrantTypeName {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+        &self.0
     }
 }
 

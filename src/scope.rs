@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use arcstr::ArcStr;
 #[cfg(feature = "serde")]
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -70,13 +71,13 @@ impl FromStr for ScopeToken {
 /// # Ok::<(), grantor::InvalidScope>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Scope(Arc<str>);
+pub struct Scope(ArcStr);
 
 impl Scope {
     /// The set without a token. It is never granted; a registration may start from it.
     #[must_use]
     pub fn empty() -> Self {
-        Self(Arc::from(""))
+        Self(ArcStr::new())
     }
 
     /// Reads a `scope` value: tokens separated by single spaces.
@@ -131,7 +132,7 @@ impl Scope {
     /// True if each token here is in `other`, too.
     #[must_use]
     pub fn is_subset(&self, other: &Self) -> bool {
-        if Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0 {
+        if self.0 == other.0 {
             return true;
         }
         let mut others = other.words();

@@ -4,12 +4,14 @@ use crate::clock::Timestamp;
 use crate::scope::Scope;
 use crate::token::Digest;
 
+use super::Active;
+
 /// One access token, by digest.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AccessToken {
     pub(crate) digest: Digest,
     /// `None`: all that the grant allows, as nearly always.
-    pub(crate) scope: Option<Box<Scope>>,
+    pub(crate) scope: Option<Scope>,
     pub(crate) issued_at: Timestamp,
     /// `None`: never.
     pub(crate) expires_at: Option<Timestamp>,
@@ -21,62 +23,75 @@ impl AccessToken {
     }
 }
 
-/// Newest first. The newest is kept inline, since most grants have no other.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct AccessTokens {
-    newest: AccessToken,
-    older: Option<Box<Older>>,
+/// The tokens of a record in the making: it keeps the newest inline and the others apart, since
+/// most grants have no other.
+pub(super) struct AccessTokens {
+    pub(super) newest: AccessToken,
+    pub(super) older: Older,
 }
 
-/// Apart, since most grants have none.
-#[derive(Clone, Debug, PartialEq)]
-struct Older(Vec<AccessToken>);
+/// Newest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::box_collection, reason = "the smallest that nothing can be")]
+pub(super) struct Older(Option<Box<Vec<AccessToken>>>);
+
+impl Older {
+    fn new(mut tokens: Vec<AccessToken>) -> Self {
+        tokens.shrink_to_fit();
+        Self((!tokens.is_empty()).then(|| Box::new(tokens)))
+    }
+
+    fn as_slice(&self) -> &[AccessToken] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.0.as_ref().map_or(0, |tokens| size_of_val(&**tokens) + size_of_val(tokens.as_slice()))
+    }
+}
 
 impl AccessTokens {
-    pub(crate) fn one(token: AccessToken) -> Self {
-        Self { newest: token, older: None }
-    }
-
-    /// With `token` added, what has expired dropped, and the oldest dropped past `most`;
-    /// also says how many live ones were.
-    pub(crate) fn with(&self, token: AccessToken, now: Timestamp, most: usize) -> (Self, usize) {
-        let mut older: Vec<AccessToken> =
-            self.iter().filter(|old| old.is_live(now) && old.digest != token.digest).cloned().collect();
-        let displaced = (older.len() + 1).saturating_sub(most.max(1));
-        older.truncate(older.len() - displaced);
-        (Self::of(token, older), displaced)
-    }
-
-    pub(crate) fn find(&self, digest: &Digest) -> Option<&AccessToken> {
-        self.iter().find(|token| token.digest == *digest)
-    }
-
-    /// When the last of them ends; `None`: never.
-    pub(crate) fn expires_at(&self) -> Option<Timestamp> {
-        self.iter().try_fold(Timestamp::EPOCH, |latest, token| Some(latest.max(token.expires_at?)))
-    }
-
-    pub(crate) fn size(&self) -> usize {
-        let scopes = self.iter().filter_map(|token| token.scope.as_ref());
-        let scopes: usize = scopes.map(|scope| size_of::<Scope>() + scope.as_str().len()).sum();
-        scopes + self.older.as_ref().map_or(0, |older| size_of::<Older>() + size_of_val(&*older.0))
+    pub(super) fn one(token: AccessToken) -> Self {
+        Self { newest: token, older: Older::default() }
     }
 
     /// `None` if there is none.
-    pub(crate) fn from_newest(tokens: Vec<AccessToken>) -> Option<Self> {
+    pub(super) fn from_newest(tokens: Vec<AccessToken>) -> Option<Self> {
         let mut tokens = tokens.into_iter();
         let newest = tokens.next()?;
-        Some(Self::of(newest, tokens.collect()))
+        Some(Self { newest, older: Older::new(tokens.collect()) })
     }
+}
 
-    fn of(newest: AccessToken, mut older: Vec<AccessToken>) -> Self {
-        older.shrink_to_fit();
-        Self { newest, older: (!older.is_empty()).then(|| Box::new(Older(older))) }
-    }
-
+impl Active {
     /// The newest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &AccessToken> {
-        std::iter::once(&self.newest).chain(self.older.iter().flat_map(|older| &older.0))
+    pub(super) fn access_tokens(&self) -> impl Iterator<Item = &AccessToken> {
+        let older = self.session.as_ref().map_or(&[][..], |session| session.older.as_slice());
+        std::iter::once(&self.newest).chain(older)
+    }
+
+    pub(super) fn access_token(&self, digest: &Digest) -> Option<&AccessToken> {
+        self.access_tokens().find(|token| token.digest == *digest)
+    }
+
+    /// When the last of them ends; `None`: never.
+    pub(super) fn access_end(&self) -> Option<Timestamp> {
+        self.access_tokens().try_fold(Timestamp::EPOCH, |latest, token| Some(latest.max(token.expires_at?)))
+    }
+
+    pub(super) fn to_access_tokens(&self) -> AccessTokens {
+        let older = self.session.as_ref().map(|session| session.older.clone());
+        AccessTokens { newest: self.newest.clone(), older: older.unwrap_or_default() }
+    }
+
+    /// The tokens with `token` added, what has expired dropped, and the oldest dropped past
+    /// `most`; also says how many live ones were.
+    pub(super) fn with(&self, token: AccessToken, now: Timestamp, most: usize) -> (AccessTokens, usize) {
+        let live = self.access_tokens().filter(|old| old.is_live(now) && old.digest != token.digest);
+        let mut older: Vec<AccessToken> = live.cloned().collect();
+        let displaced = (older.len() + 1).saturating_sub(most.max(1));
+        older.truncate(older.len() - displaced);
+        (AccessTokens { newest: token, older: Older::new(older) }, displaced)
     }
 }
 
@@ -89,27 +104,41 @@ mod tests {
         AccessToken { digest: Digest::of(&[name]), scope: None, issued_at: Timestamp::EPOCH, expires_at }
     }
 
+    fn active(access: AccessTokens) -> Active {
+        Active::of(access, None, None)
+    }
+
     #[test]
     fn the_list_is_bounded_and_forgets_the_expired_first() {
-        let mut tokens = AccessTokens::one(token(0, 10));
+        let mut tokens = active(AccessTokens::one(token(0, 10)));
         for name in 1..4 {
-            let displaced;
-            (tokens, displaced) = tokens.with(token(name, 100), Timestamp::from_secs(5), 4);
+            let (more, displaced) = tokens.with(token(name, 100), Timestamp::from_secs(5), 4);
+            tokens = active(more);
             assert_eq!(displaced, 0);
         }
         let (after_expiry, displaced) = tokens.with(token(4, 100), Timestamp::from_secs(10), 4);
-        assert_eq!((after_expiry.iter().count(), displaced), (4, 0));
+        assert_eq!((active(after_expiry).access_tokens().count(), displaced), (4, 0));
         let (full, displaced) = tokens.with(token(4, 100), Timestamp::from_secs(5), 4);
-        assert_eq!((full.iter().count(), displaced), (4, 1));
-        assert!(full.find(&Digest::of(&[0])).is_none());
-        assert!(full.find(&Digest::of(&[4])).is_some());
+        let full = active(full);
+        assert_eq!((full.access_tokens().count(), displaced), (4, 1));
+        assert!(full.access_token(&Digest::of(&[0])).is_none());
+        assert!(full.access_token(&Digest::of(&[4])).is_some());
     }
 
     #[test]
     fn the_same_token_is_kept_once() {
-        let tokens = AccessTokens::one(token(1, 10));
+        let tokens = active(AccessTokens::one(token(1, 10)));
         let (again, displaced) = tokens.with(token(1, 20), Timestamp::EPOCH, 1);
-        assert_eq!((again.iter().count(), displaced), (1, 0));
-        assert_eq!(again.expires_at(), Some(Timestamp::from_secs(20)));
+        let again = active(again);
+        assert_eq!((again.access_tokens().count(), displaced), (1, 0));
+        assert_eq!(again.access_end(), Some(Timestamp::from_secs(20)));
+    }
+
+    #[test]
+    fn a_record_says_what_its_tokens_take() {
+        let one = active(AccessTokens::one(token(0, 10)));
+        assert_eq!(one.size(), 0);
+        let (two, _) = one.with(token(1, 10), Timestamp::EPOCH, 2);
+        assert!(active(two).size() > size_of::<AccessToken>());
     }
 }

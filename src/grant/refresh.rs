@@ -18,7 +18,7 @@ use crate::server_key::Subkeys;
 use crate::token::{Digest, Key, RefreshSecret, Succession};
 
 use super::access::{AccessToken, AccessTokens};
-use super::{Active, Allowed, Grant, Issued, IssuedRefresh, RefreshTerms, Session, State, Terms};
+use super::{Active, Allowed, Grant, Issued, IssuedRefresh, RefreshTerms, State, Terms};
 
 /// How far two clocks may differ before a decision is put off.
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
@@ -305,7 +305,7 @@ impl Step<'_> {
         };
         let access = succession.access_secret(self.scope.as_str());
         let mut issued = self.issued(access, self.successor(self.refresh.generation, &succession));
-        let kept = self.active.access.find(&issued.digest).filter(|token| token.is_live(self.now));
+        let kept = self.active.access_token(&issued.digest).filter(|token| token.is_live(self.now));
         match kept.map(|token| token.expires_at) {
             Some(expires_at) => {
                 issued.expires_at = expires_at;
@@ -348,7 +348,7 @@ impl Step<'_> {
             auth_time: self.grant.auth_time,
         };
         let parent = self.with_more_time(token.expires_at);
-        let active = Active { access: AccessTokens::one(token), session: None };
+        let active = Active::of(AccessTokens::one(token), None, None);
         let child = Grant::new(allowed, Some(self.grant.id), State::Active(active), seed, self.now);
         let issued = Issued { id: child.id, ..issued };
         Refreshed::Child { child, issued, parent }
@@ -379,8 +379,7 @@ impl Step<'_> {
         refresh.make_room_for_children(self.terms.access_lifetime);
         // Children made under a longer lifetime keep theirs.
         refresh.children_until = before.zip(refresh.children_until).map(|(old, new)| old.max(new));
-        let access = self.active.access.clone();
-        Some(self.next(access, refresh))
+        Some(self.next(self.active.to_access_tokens(), refresh))
     }
 
     fn idle_until(&self) -> Option<Timestamp> {
@@ -390,19 +389,17 @@ impl Step<'_> {
     fn write(self, refresh: Refresh, issued: Issued) -> Refreshed {
         let token = AccessToken {
             digest: issued.digest,
-            scope: (self.scope != self.grant.scope).then(|| Box::new(self.scope.clone())),
+            scope: (self.scope != self.grant.scope).then(|| self.scope.clone()),
             issued_at: self.now,
             expires_at: issued.expires_at,
         };
-        let (access, displaced) =
-            self.active.access.with(token, self.now, self.terms.access_tokens_per_grant);
+        let (access, displaced) = self.active.with(token, self.now, self.terms.access_tokens_per_grant);
         let next = self.next(access, refresh);
         Refreshed::Next { next, issued, displaced }
     }
 
     fn next(&self, access: AccessTokens, refresh: Refresh) -> Arc<Grant> {
-        let session = Session { spent_code: self.active.spent_code(), refresh: Some(refresh) };
-        self.grant.next(Active::of(access, session), self.now)
+        self.grant.next(Active::of(access, self.active.spent_code(), Some(refresh)), self.now)
     }
 
     fn issued(&self, access: crate::token::TokenSecret, refresh: IssuedRefresh) -> Issued {

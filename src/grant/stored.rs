@@ -15,7 +15,7 @@ use crate::token::Digest;
 use super::access::{AccessToken, AccessTokens};
 use super::code::Code;
 use super::refresh::{Refresh, Rotation};
-use super::{Active, Grant, Revision, Session, State};
+use super::{Active, Grant, Revision, State};
 
 /// A record that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -257,7 +257,7 @@ impl Record {
         match &grant.state {
             State::CodeIssued(code) => record.code = Some(StoredCode::of(code)),
             State::Active(active) => {
-                record.access = active.access.iter().map(StoredAccess::of).collect();
+                record.access = active.access_tokens().map(StoredAccess::of).collect();
                 record.spent_code = active.spent_code().as_ref().map(StoredDigest::of);
                 record.refresh = active.refresh().map(StoredRefresh::of);
             }
@@ -278,7 +278,7 @@ impl Record {
                 let access = AccessTokens::from_newest(access?).ok_or_else(|| damaged("no access token"))?;
                 let spent_code = self.spent_code.map(StoredDigest::into_digest);
                 let refresh = self.refresh.map(StoredRefresh::into_refresh);
-                State::Active(Active::of(access, Session { spent_code, refresh }))
+                State::Active(Active::of(access, spent_code, refresh))
             }
             _ => return Err(damaged("it has neither a code nor tokens, or both")),
         };
@@ -293,7 +293,6 @@ impl Record {
             began_at: Timestamp::from_millis(self.began_at),
             auth_time: moment(self.auth_time),
             updated_at: Timestamp::from_millis(self.updated_at),
-            expires_at: state.expires_at(),
             state,
         })
     }
@@ -349,7 +348,7 @@ impl StoredAccess {
     fn into_access(self) -> Result<AccessToken, InvalidRecord> {
         Ok(AccessToken {
             digest: self.digest.into_digest(),
-            scope: self.scope.as_deref().map(scope).transpose()?.map(Box::new),
+            scope: self.scope.as_deref().map(scope).transpose()?,
             issued_at: Timestamp::from_millis(self.issued_at),
             expires_at: moment(self.expires_at),
         })
