@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::clock::Timestamp;
 use crate::grant::{Grant, Revision};
@@ -54,6 +54,9 @@ pub struct MemoryTokenStore {
 #[derive(Default)]
 #[repr(align(128))]
 struct Padded(Mutex<Shard>);
+
+/// Each takes memory of its own, and a scan goes through all.
+const MOST_SHARDS: usize = 1 << 11;
 
 /// How many records that are due a write looks at: more than it adds.
 const LOOKS_PER_WRITE: usize = 2;
@@ -111,8 +114,10 @@ impl MemoryTokenStore {
 
     /// By the leading bits, so that the order of shards is the order of ids.
     fn index_of(&self, id: GrantId) -> usize {
-        let [first, second, ..] = *id.as_bytes();
-        (usize::from(u16::from_be_bytes([first, second])) * self.shards.len()) >> 16
+        let [a, b, c, d, ..] = *id.as_bytes();
+        let leading = u64::from(u32::from_be_bytes([a, b, c, d]));
+        // Less than the number of shards, since it is a part of it.
+        usize::try_from((leading * self.shards.len() as u64) >> 32).unwrap_or_default()
     }
 
     /// True if it made some.
@@ -252,10 +257,10 @@ impl fmt::Debug for MemoryTokenStore {
     }
 }
 
-/// At least a thousand records in each of several, since the client share is estimated
-/// from one of them.
+/// So many that a full store fills the tables of its shards, which have a power of two of
+/// places, well but seldom over; and few enough that the client share can be estimated from one.
 fn shards_for(capacity: usize) -> usize {
-    1 << (capacity / 1024).clamp(1, 1024).ilog2()
+    (capacity / 800).clamp(1, MOST_SHARDS)
 }
 
 /// Lets other tasks of the executor run after so much work.

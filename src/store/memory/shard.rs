@@ -14,21 +14,13 @@ use super::expiry::{Expiry, NEVER};
 
 #[derive(Default)]
 pub(super) struct Shard {
-    records: HashTable<Record>,
-    /// When to look at which record, the soonest first. It has an entry for the due time of
-    /// each record, and left-over ones that mean nothing.
+    records: HashTable<Arc<Grant>>,
+    /// When to look at which record, the soonest first: each is looked at no later than it ends.
+    /// An end that moves away, which most do, leaves an entry as it is, and there are left-over
+    /// ones that mean nothing.
     expiry: Expiry,
     /// What each client holds here; counted only while room is short.
     clients: Option<HashMap<ClientId, Amount>>,
-}
-
-struct Record {
-    /// Beside the grant, so that a growing table need not touch every grant.
-    key: u64,
-    /// When to look at it, no later than the end of the grant. An end that moves away, which
-    /// most do, leaves it as it is.
-    due: Timestamp,
-    grant: Arc<Grant>,
 }
 
 /// How many entries that mean nothing the index of an empty shard may have.
@@ -50,22 +42,20 @@ impl Shard {
     }
 
     pub(super) fn get(&self, id: GrantId) -> Option<&Arc<Grant>> {
-        let key = key(id);
-        self.records.find(key, |record| record.is(key, id)).map(|record| &record.grant)
+        self.records.find(key(id), |grant| grant.id() == id)
     }
 
     /// Gives `grant` back if there is no room for it.
     pub(super) fn insert(&mut self, grant: Arc<Grant>, budget: &Budget) -> Result<Insert, Arc<Grant>> {
-        let (key, id) = (key(grant.id()), grant.id());
-        if self.records.find(key, |record| record.is(key, id)).is_some() {
+        if self.get(grant.id()).is_some() {
             return Ok(Insert::Occupied);
         }
         if !self.reserve(grant.client(), Amount::of(&grant), budget) {
             return Err(grant);
         }
-        let due = due_of(&grant);
-        self.expiry.enter(due, key);
-        self.records.insert_unique(key, Record { key, due, grant }, |record| record.key);
+        let key = key(grant.id());
+        self.expiry.enter(due_of(&grant), key);
+        self.records.insert_unique(key, grant, |grant| self::key(grant.id()));
         Ok(Insert::Inserted)
     }
 
@@ -85,13 +75,11 @@ impl Shard {
             return Err(grant);
         }
         let (key, id) = (key(grant.id()), grant.id());
-        let Some(record) = self.records.find_mut(key, |record| record.is(key, id)) else { return Ok(None) };
-        let end = due_of(&grant);
-        if end < record.due {
-            record.due = end;
-            self.expiry.enter(end, key);
+        let Some(record) = self.records.find_mut(key, |record| record.id() == id) else { return Ok(None) };
+        if due_of(&grant) < due_of(record) {
+            self.expiry.enter(due_of(&grant), key);
         }
-        let old = std::mem::replace(&mut record.grant, grant);
+        let old = std::mem::replace(record, grant);
         self.forget_left_overs();
         Ok(Some(old))
     }
@@ -103,14 +91,13 @@ impl Shard {
         expected: Option<Revision>,
         budget: &Budget,
     ) -> Result<Arc<Grant>, Remove> {
-        let key = key(id);
-        let Ok(entry) = self.records.find_entry(key, |record| record.is(key, id)) else {
+        let Ok(entry) = self.records.find_entry(key(id), |grant| grant.id() == id) else {
             return Err(Remove::Absent);
         };
-        if expected.is_some_and(|expected| expected != entry.get().grant.revision()) {
+        if expected.is_some_and(|expected| expected != entry.get().revision()) {
             return Err(Remove::Changed);
         }
-        let (Record { grant, .. }, _) = entry.remove();
+        let (grant, _) = entry.remove();
         self.release(grant.client(), Amount::of(&grant), budget);
         self.forget_left_overs();
         Ok(grant)
@@ -118,17 +105,15 @@ impl Shard {
 
     /// Looks at the record whose turn it is, and removes it if it has expired at `now`.
     pub(super) fn look_at_due(&mut self, now: Timestamp, budget: &Budget) -> Due {
-        let Some((due, key)) = self.expiry.take_due(now) else { return Due::Nothing };
-        let found = self.records.find_entry(key, |record| record.key == key && record.due == due);
-        let Ok(mut entry) = found else { return Due::Later };
-        let record = entry.get_mut();
-        if !record.grant.is_expired(now) {
-            let end = due_of(&record.grant);
-            record.due = end;
-            self.expiry.enter(end, key);
+        let Some(key) = self.expiry.take_due(now) else { return Due::Nothing };
+        let Ok(entry) = self.records.find_entry(key, |grant| self::key(grant.id()) == key) else {
+            return Due::Later;
+        };
+        if !entry.get().is_expired(now) {
+            self.expiry.enter(due_of(entry.get()), key);
             return Due::Later;
         }
-        let (Record { grant, .. }, _) = entry.remove();
+        let (grant, _) = entry.remove();
         self.release(grant.client(), Amount::of(&grant), budget);
         Due::Removed(grant)
     }
@@ -136,8 +121,9 @@ impl Shard {
     /// Up to `most` grants that the query asks for, those with the lowest ids, in no order.
     pub(super) fn matching(&self, query: &GrantQuery, most: usize) -> Vec<Arc<Grant>> {
         let in_page = |grant: &&Arc<Grant>| query.start().is_none_or(|start| grant.id() > start);
-        let grants = self.records.iter().map(|record| &record.grant);
-        let mut found: Vec<(GrantId, &Arc<Grant>)> = grants
+        let mut found: Vec<(GrantId, &Arc<Grant>)> = self
+            .records
+            .iter()
             .filter(in_page)
             .filter(|grant| query.matches(grant))
             .map(|grant| (grant.id(), grant))
@@ -152,7 +138,7 @@ impl Shard {
     /// Makes the index anew when most of it means nothing.
     fn forget_left_overs(&mut self) {
         if self.expiry.len() > 2 * self.records.len() + LEFT_OVERS {
-            self.expiry = self.records.iter().map(|record| (record.due, record.key)).collect();
+            self.expiry = self.records.iter().map(|grant| (due_of(grant), key(grant.id()))).collect();
         }
     }
 
@@ -203,9 +189,9 @@ impl Shard {
     }
 }
 
-fn count(records: &HashTable<Record>) -> HashMap<ClientId, Amount> {
+fn count(records: &HashTable<Arc<Grant>>) -> HashMap<ClientId, Amount> {
     let mut clients = HashMap::<_, Amount>::new();
-    for Record { grant, .. } in records {
+    for grant in records {
         let held = clients.entry_ref(grant.client()).or_default();
         *held = *held + Amount::of(grant);
     }
@@ -216,9 +202,8 @@ fn count(records: &HashTable<Record>) -> HashMap<ClientId, Amount> {
 impl Shard {
     /// Will each record be looked at in time, and is the index as small as it should be?
     pub(super) fn is_index_right(&self) -> bool {
-        let in_time = |record: &Record| {
-            let is_entered = record.due == NEVER || self.expiry.contains(record.due, record.key);
-            is_entered && record.due <= due_of(&record.grant)
+        let in_time = |grant: &Arc<Grant>| {
+            due_of(grant) == NEVER || self.expiry.contains(key(grant.id()), due_of(grant))
         };
         self.expiry.is_in_order()
             && self.records.iter().all(in_time)
@@ -227,12 +212,6 @@ impl Shard {
 
     pub(super) fn clients(&self) -> Option<&HashMap<ClientId, Amount>> {
         self.clients.as_ref()
-    }
-}
-
-impl Record {
-    fn is(&self, key: u64, id: GrantId) -> bool {
-        self.key == key && self.grant.id() == id
     }
 }
 
