@@ -9,9 +9,13 @@ use crate::parameter::Parameter;
 /// The decoded parameters of one request.
 #[derive(Clone, Default)]
 pub(crate) struct Parameters<'a> {
-    defined: Vec<(Parameter, Cow<'a, str>)>,
+    /// As many as most requests have at the most, so that they need no allocation.
+    first: [Option<Defined<'a>>; 6],
+    more: Vec<Defined<'a>>,
     other: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
+
+type Defined<'a> = (Parameter, Cow<'a, str>);
 
 impl<'a> Parameters<'a> {
     pub(crate) fn push(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
@@ -22,15 +26,21 @@ impl<'a> Parameters<'a> {
     }
 
     pub(crate) fn set(&mut self, parameter: Parameter, value: Cow<'a, str>) {
-        if self.defined.is_empty() {
-            self.defined.reserve(8);
+        let defined = (parameter, value);
+        match self.first.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => *slot = Some(defined),
+            None => self.more.push(defined),
         }
-        self.defined.push((parameter, value));
+    }
+
+    /// In the order of the request.
+    fn defined(&self) -> impl Iterator<Item = &Defined<'a>> + Clone {
+        self.first.iter().map_while(Option::as_ref).chain(&self.more)
     }
 
     /// The value; an empty one counts as absent (RFC 6749 §3.2).
     pub(crate) fn get(&self, parameter: Parameter) -> Option<&str> {
-        let (_, value) = self.defined.iter().find(|(own, _)| *own == parameter)?;
+        let (_, value) = self.defined().find(|(own, _)| *own == parameter)?;
         Some(&**value).filter(|value| !value.is_empty())
     }
 
@@ -45,14 +55,14 @@ impl<'a> Parameters<'a> {
     }
 
     pub(crate) fn is_repeated(&self, parameter: Parameter) -> bool {
-        self.defined.iter().filter(|(own, _)| *own == parameter).nth(1).is_some()
+        self.defined().filter(|(own, _)| *own == parameter).nth(1).is_some()
     }
 
     /// No defined parameter occurs twice, even with the same value (RFC 6749 §3.2).
     pub(crate) fn refuse_repetition(&self) -> Result<(), Error> {
-        let mut rest = self.defined.iter();
+        let mut rest = self.defined();
         while let Some((parameter, _)) = rest.next() {
-            if rest.as_slice().iter().any(|(other, _)| other == parameter) {
+            if rest.clone().any(|(other, _)| other == parameter) {
                 return Err(RequestFailure::Repeated(*parameter).into());
             }
         }
@@ -63,6 +73,6 @@ impl<'a> Parameters<'a> {
 impl fmt::Debug for Parameters<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Values may be secrets.
-        f.debug_list().entries(self.defined.iter().map(|(parameter, _)| parameter.as_str())).finish()
+        f.debug_list().entries(self.defined().map(|(parameter, _)| parameter.as_str())).finish()
     }
 }

@@ -23,8 +23,8 @@ pub(super) async fn token(
     served: Served,
 ) -> Result<Reply, Error> {
     let header = parse::authorization(request).inspect_err(|error| report(server, error))?;
-    let token_request = read(request, header.as_ref(), served).inspect_err(|error| report(server, error))?;
-    Ok(Reply::token(&server.token(&token_request.peer(peer)).await?))
+    let request = read(request, header.as_ref(), peer, served).inspect_err(|error| report(server, error))?;
+    Ok(Reply::token(&server.token(&request).await?))
 }
 
 /// What is refused before the server sees it is reported all the same.
@@ -35,6 +35,7 @@ pub(super) fn report(server: &AuthorizationServer, error: &Error) {
 fn read<'a>(
     request: &Request<'a>,
     header: Option<&'a Authorization>,
+    peer: Option<IpAddr>,
     served: Served,
 ) -> Result<TokenRequest<'a>, Error> {
     // Parameters come from the body alone (RFC 6749 §3.2), but for a `GET`, which has none
@@ -49,9 +50,8 @@ fn read<'a>(
         // Secrets in a URI end up in logs (RFC 6749 §2.3.1).
         return Err(RequestFailure::Malformed(Parameter::ClientSecret).into());
     }
-    let token_request = TokenRequest::from_parts(parse::credentials(header), parameters);
-    match (served, token_request.grant_type()) {
+    match (served, parameters.get(Parameter::GrantType)) {
         (Some(served), Some(grant_type)) if !served.contains(&grant_type) => Err(Error::UnsupportedGrantType),
-        _ => Ok(token_request),
+        _ => Ok(TokenRequest::from_parts(parse::credentials(header), parameters, peer)),
     }
 }
