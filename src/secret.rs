@@ -8,20 +8,18 @@ mod wiped;
 
 use std::fmt;
 
-use zeroize::Zeroizing;
-
-pub(crate) use wiped::Wiped;
+pub(crate) use wiped::{Wiped, WipedText};
 
 macro_rules! secret {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        pub struct $name(Zeroizing<String>);
+        pub struct $name(WipedText);
 
         impl $name {
             /// Takes `text` as the secret.
             #[must_use]
             pub fn new(text: impl Into<String>) -> Self {
-                Self(Zeroizing::new(text.into()))
+                Self(WipedText::new(text.into()))
             }
 
             /// The text. Do not log it.

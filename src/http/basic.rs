@@ -7,6 +7,8 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
+use crate::secret::WipedText;
+
 use super::form;
 
 const MAX_HEADER_BYTES: usize = 8 * 1024;
@@ -26,7 +28,7 @@ pub(crate) enum Authorization {
 /// A client id and secret, which not every client form-encodes as RFC 6749 §2.3.1 wants.
 pub(crate) struct BasicCredentials {
     /// `id:secret`.
-    raw: Zeroizing<String>,
+    raw: WipedText,
     /// Where the first colon is.
     colon: usize,
     decoded: Decoded,
@@ -34,7 +36,7 @@ pub(crate) struct BasicCredentials {
 
 enum Decoded {
     SameAsRaw,
-    Text { id: String, secret: Zeroizing<String> },
+    Text { id: String, secret: WipedText },
     Malformed,
 }
 
@@ -61,7 +63,7 @@ impl BasicCredentials {
         let mut bytes = Zeroizing::new(Vec::with_capacity(base64::decoded_len_estimate(payload.len())));
         BASE64.decode_vec(payload, &mut bytes).ok()?;
         let raw = match String::from_utf8(mem::take(&mut *bytes)) {
-            Ok(text) => Zeroizing::new(text),
+            Ok(text) => WipedText::new(text),
             Err(error) => {
                 *bytes = error.into_bytes();
                 return None;
@@ -75,11 +77,11 @@ impl BasicCredentials {
 
 impl Decoded {
     fn of((id, secret): (&str, &str)) -> Self {
-        let is_literal = |text: &str| !text.bytes().any(|byte| matches!(byte, b'%' | b'+'));
+        let is_literal = |text: &str| !text.as_bytes().contains(&b'%') && !text.as_bytes().contains(&b'+');
         if is_literal(id) && is_literal(secret) {
             return Self::SameAsRaw;
         }
-        let secret = form::decode(secret).map(|text| Zeroizing::new(text.into_owned()));
+        let secret = form::decode(secret).map(|text| WipedText::new(text.into_owned()));
         match (form::decode(id), secret) {
             (Ok(id), Ok(secret)) => Self::Text { id: id.into_owned(), secret },
             _ => Self::Malformed,

@@ -1,7 +1,7 @@
 //! What an adapter sends back.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::Serialize;
 
@@ -98,8 +98,8 @@ impl Reply {
         body.push_str(TokenResponse::TOKEN_TYPE);
         body.push('"');
         if let Some(seconds) = response.expires_in() {
-            // Writing into a text cannot fail.
-            let _ = write!(body, r#","expires_in":{seconds}"#);
+            body.push_str(r#","expires_in":"#);
+            body.push_str(itoa::Buffer::new().format(seconds));
         }
         if let Some(refresh) = refresh {
             body.push_str(r#","refresh_token":""#);
@@ -115,8 +115,8 @@ impl Reply {
             body.push(':');
             match value {
                 Member::Text(text) => push_json(&mut body, text),
-                Member::Number(number) => drop(write!(body, "{number}")),
-                Member::Truth(truth) => drop(write!(body, "{truth}")),
+                Member::Number(number) => body.push_str(itoa::Buffer::new().format(*number)),
+                Member::Truth(truth) => body.push_str(if *truth { "true" } else { "false" }),
             }
         }
         body.push('}');
