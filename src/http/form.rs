@@ -93,6 +93,18 @@ pub(crate) fn decode(encoded: &str) -> Result<Cow<'_, str>, FormError> {
     }
 }
 
+const fn is_special(byte: u8) -> bool {
+    // Without shortcuts, so that many can be looked at at once.
+    (byte == b'%') | (byte == b'&') | (byte == b'+') | (byte == b'=')
+}
+
+/// A length without special bytes; it may be less than there are. Most of a form is long values.
+fn plain(bytes: &[u8]) -> usize {
+    let (chunks, _) = bytes.as_chunks::<16>();
+    let is_plain = |chunk: &&[u8; 16]| !chunk.iter().fold(false, |any, byte| any | is_special(*byte));
+    16 * chunks.iter().take_while(is_plain).count()
+}
+
 /// A name or a value as it was sent.
 #[derive(Clone, Copy)]
 struct Encoded<'a> {
@@ -105,10 +117,10 @@ impl<'a> Encoded<'a> {
     fn cut(rest: &mut &'a str, ends: [u8; 2]) -> (Self, u8) {
         let bytes = rest.as_bytes();
         let mut is_escaped = false;
-        let mut at = 0;
+        let mut at = plain(bytes);
         let mut end = 0;
         while let Some(byte) = bytes.get(at) {
-            if matches!(byte, b'%' | b'&' | b'+' | b'=') {
+            if is_special(*byte) {
                 if ends.contains(byte) {
                     end = *byte;
                     break;
