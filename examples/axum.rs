@@ -7,12 +7,14 @@
 
 mod demo;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -83,9 +85,18 @@ fn is_too_large(error: &axum::Error) -> bool {
 }
 
 fn response(page: Page) -> Response {
-    let mut response = Response::builder().status(page.status);
+    let mut response = Response::new(Body::from(page.body));
+    *response.status_mut() = StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in page.headers {
-        response = response.header(name, value.as_ref());
+        // What is the same in all answers is not copied into each.
+        let value = match value {
+            Cow::Borrowed(value) => HeaderValue::from_static(value),
+            Cow::Owned(value) => match HeaderValue::try_from(value) {
+                Ok(value) => value,
+                Err(_) => continue,
+            },
+        };
+        response.headers_mut().append(HeaderName::from_static(name), value);
     }
-    response.body(Body::from(page.body)).unwrap_or_default()
+    response
 }

@@ -7,6 +7,7 @@
 
 mod demo;
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::pin;
@@ -16,7 +17,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::StatusCode;
 use hyper::body::Body;
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -162,9 +165,18 @@ async fn discard(mut body: hyper::body::Incoming) {
 }
 
 fn response(page: Page) -> Response {
-    let mut response = hyper::Response::builder().status(page.status);
+    let mut response = Response::new(page.body.into());
+    *response.status_mut() = StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in page.headers {
-        response = response.header(name, value.as_ref());
+        // What is the same in all answers is not copied into each.
+        let value = match value {
+            Cow::Borrowed(value) => HeaderValue::from_static(value),
+            Cow::Owned(value) => match HeaderValue::try_from(value) {
+                Ok(value) => value,
+                Err(_) => continue,
+            },
+        };
+        response.headers_mut().append(HeaderName::from_static(name), value);
     }
-    response.body(page.body.into()).unwrap_or_default()
+    response
 }
