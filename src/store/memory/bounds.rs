@@ -27,7 +27,7 @@ impl MemoryTokenStoreBuilder {
     }
 
     /// The most bytes that the records may take by [`Grant::size`]; 1 GiB unless set. What
-    /// the store needs to find a record again, about 90 bytes, comes on top.
+    /// the store needs to find a record again, about 60 bytes, comes on top.
     pub fn bytes(mut self, bytes: usize) -> Self {
         self.bytes = bytes;
         self
