@@ -107,6 +107,29 @@ impl Client {
         ClientBuilder::new(id.into(), vec![AuthMethod::None])
     }
 
+    /// A client that no secret is known for and that may do nothing.
+    pub(crate) fn nobody() -> Self {
+        Self {
+            id: ClientId::NOBODY,
+            name: None,
+            version: None,
+            description: None,
+            auth_methods: Vec::new(),
+            secrets: vec![HashedSecret::from_sha256([0; 32])],
+            grant_types: Vec::new(),
+            redirect_uris: Vec::new(),
+            scopes: Scope::empty(),
+            default_scopes: Scope::empty(),
+            access_token_lifetime: None,
+            refresh_limit: RefreshLimit::None,
+            rotate_refresh_tokens: true,
+            require_pkce: None,
+            may_introspect: false,
+            enabled: false,
+            valid_after: Timestamp::EPOCH,
+        }
+    }
+
     /// Begins a changed registration under the same id.
     pub fn to_builder(&self) -> ClientBuilder {
         ClientBuilder::from_client(self.clone())

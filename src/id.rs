@@ -133,6 +133,11 @@ name! {
     ClientId, client_id
 }
 
+impl ClientId {
+    /// Of a client that is in no store.
+    pub(crate) const NOBODY: Self = Self(arcstr::literal!("nobody"));
+}
+
 name! {
     /// The stable identifier of a resource owner: 1 to 255 bytes without control characters.
     Subject, subject

@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::client::Client;
 use crate::clock::{Clock, Timestamp};
 use crate::endpoint::{
     AuthorizationRefused, AuthorizationRequest, AuthorizationResponse, ConsentDecision, ConsentRequest,
@@ -66,6 +67,8 @@ pub struct AuthorizationServer(Arc<Core>);
 pub(crate) struct Core {
     pub(crate) issuer: String,
     pub(crate) clients: Box<dyn DynClientStore>,
+    /// Stands in for a client that there is not.
+    pub(crate) nobody: Arc<Client>,
     pub(crate) users: Option<Box<dyn DynUserStore>>,
     pub(crate) tokens: Box<dyn DynTokenStore>,
     pub(crate) grant_types: GrantTypes,

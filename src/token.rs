@@ -36,11 +36,6 @@ impl Digest {
         Self(bytes)
     }
 
-    /// A digest that no text is known to have.
-    pub(crate) const fn of_nothing() -> Self {
-        Self([0; 32])
-    }
-
     /// The digest of several parts, each with its length, so that no two lists collide.
     pub(crate) fn of_parts(label: &str, parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();

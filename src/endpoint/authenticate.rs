@@ -3,9 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::client::authentication::{
-    BodyCredentials, Claim, Credentials, HeaderCredentials, spend_like_a_check,
-};
+use crate::client::authentication::{BodyCredentials, Claim, Credentials, HeaderCredentials};
 use crate::client::{AuthMethod, Client};
 use crate::clock::Timestamp;
 use crate::error::{ClientFailure, Error, RequestFailure};
@@ -123,11 +121,14 @@ async fn check(
             Ok(Checked::Wrong(ClientFailure::Unsupported))
         };
     };
-    let Some(client) = core.clients.client(&id).await? else {
-        spend_like_a_check(credentials.secret);
-        return Ok(Checked::Wrong(ClientFailure::Unknown(id)));
-    };
-    Ok(match client.check_secret(method, credentials.secret, now) {
+    let found = core.clients.client(&id).await?;
+    let is_known = found.is_some();
+    // The same is done for all, so that time does not tell which clients there are.
+    let client = found.unwrap_or_else(|| Arc::clone(&core.nobody));
+    let checked = client.check_secret(method, credentials.secret, now);
+    std::hint::black_box(&checked);
+    Ok(match checked {
+        _ if !is_known => Checked::Wrong(ClientFailure::Unknown(id)),
         Ok(()) => Checked::Right(client),
         // Only where a secret was chosen by a person is it worth guessing at.
         Err(ClientFailure::WrongSecret(_)) if client.chosen_secrets(now).next().is_some() => {

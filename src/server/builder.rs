@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
 use crate::entropy::{Entropy, EntropyError, SystemEntropy};
 use crate::event::{Event, EventSink, NoEvents};
@@ -199,6 +200,7 @@ impl Builder {
         let core = Core {
             issuer: self.issuer,
             clients: self.clients.ok_or(InvalidServer::NoStore("clients"))?,
+            nobody: Arc::new(Client::nobody()),
             users: self.users,
             tokens: self.tokens.ok_or(InvalidServer::NoStore("tokens"))?,
             grant_types: self.grant_types,
