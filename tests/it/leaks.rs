@@ -10,14 +10,18 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use grantor::event::{Event, EventSink, TracingEvents};
 use grantor::http::Router;
 use grantor::password::HashPool;
-use grantor::store::{GrantQuery, MemoryClientStore, MemoryTokenStore, MemoryUserStore};
+use grantor::store::{
+    ClientRegistry as _, GrantQuery, MemoryClientStore, MemoryTokenStore, MemoryUserStore, SqliteStore,
+    UserRegistry as _,
+};
 use grantor::testing::{ManualClock, SeededEntropy, block_on};
 use grantor::{
-    AuthorizationServer, Client, ClientSecret, CodeVerifier, ConsentDecision, GrantTypeName, HashedSecret,
-    Password, ServerKey, TokenRequest, User, UserPassword,
+    AuthorizationServer, Builder, Client, ClientSecret, CodeVerifier, ConsentDecision, GrantTypeName,
+    HashedSecret, Password, ServerKey, TokenRequest, User, UserPassword,
 };
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::sqlite::Directory;
 use crate::support::*;
 
 const PASSWORD: &str = "a-password-of-alice";
@@ -82,6 +86,15 @@ struct Day {
 
 impl Day {
     fn new() -> Self {
+        Self::on(|server, clients, user| {
+            server
+                .clients(MemoryClientStore::from_iter(clients))
+                .users(MemoryUserStore::from_iter([user]))
+                .tokens(MemoryTokenStore::new())
+        })
+    }
+
+    fn on(stores: impl FnOnce(Builder, [Client; 3], User) -> Builder) -> Self {
         let said = Said::default();
         let pool = HashPool::builder().cost(64, 1, 1).build().unwrap();
         let hash = |text: &str| block_on(pool.hash_password(text)).unwrap();
@@ -93,11 +106,9 @@ impl Day {
         said.debug(&clients);
         said.debug(&user);
         let clock = ManualClock::new(START);
-        let server = AuthorizationServer::builder("https://as.example")
-            .clients(MemoryClientStore::from_iter(clients.clone()))
-            .users(MemoryUserStore::from_iter([user]))
+        let server = AuthorizationServer::builder("https://as.example");
+        let server = stores(server, clients.clone(), user)
             .password_verifier(pool)
-            .tokens(MemoryTokenStore::new())
             .clock(clock.clone())
             .entropy(SeededEntropy::new(1))
             .server_key(ServerKey::from_bytes(KEY))
@@ -273,7 +284,12 @@ fn no_secret_gets_into_logs_events_texts_refusals_or_the_store() {
         assert!(said.contains(part), "{part}");
     }
     assert!(day.secrets.len() > 30, "{}", day.secrets.len());
-    for (what, secret) in &day.secrets {
+    assert_hidden(&day.secrets, &said);
+}
+
+/// In no way that a secret is written in.
+fn assert_hidden(secrets: &[(String, String)], said: &str) {
+    for (what, secret) in secrets {
         let bytes = secret.as_bytes();
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let list = format!("{bytes:?}");
@@ -286,5 +302,32 @@ fn no_secret_gets_into_logs_events_texts_refusals_or_the_store() {
                 panic!("{what} is in: {}", around.chars().take(400).collect::<String>());
             }
         }
+    }
+}
+
+/// With the log that `SQLite` writes ahead, as whoever copies the directory has it.
+#[test]
+fn no_secret_gets_into_a_database_file() {
+    let directory = Directory::new();
+    let mut day = Day::on(|server, clients, user| {
+        let store = SqliteStore::open(directory.file()).unwrap();
+        for client in clients {
+            block_on(store.put_client(client)).unwrap();
+        }
+        block_on(store.put_user(user)).unwrap();
+        server.clients(store.clone()).users(store.clone()).tokens(store)
+    });
+    day.live();
+    let files = [directory.file(), directory.beside("-wal")].map(|file| std::fs::read(file).unwrap());
+    // One character for each byte, so that what is written in binary is found, too.
+    let as_text = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
+    let dump = as_text(&files.concat());
+    for part in ["alice", "app", "authorization_code"] {
+        assert!(dump.contains(part), "{part}");
+    }
+    assert_hidden(&day.secrets, &dump);
+    for (what, secret) in day.secrets.iter().filter(|(_, secret)| secret.len() == 64) {
+        let token = URL_SAFE_NO_PAD.decode(secret).unwrap();
+        assert!(!dump.contains(&as_text(&token[16..])), "the bytes of {what}");
     }
 }
