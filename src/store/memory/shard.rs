@@ -106,16 +106,17 @@ impl Shard {
     /// Looks at the record whose turn it is, and removes it if it has expired at `now`.
     pub(super) fn look_at_due(&mut self, now: Timestamp, budget: &Budget) -> Due {
         let Some(key) = self.expiry.take_due(now) else { return Due::Nothing };
-        let Ok(entry) = self.records.find_entry(key, |grant| self::key(grant.id()) == key) else {
-            return Due::Later;
-        };
-        if !entry.get().is_expired(now) {
-            self.expiry.enter(due_of(entry.get()), key);
-            return Due::Later;
+        let is_named = |grant: &Arc<Grant>| self::key(grant.id()) == key;
+        if let Ok(entry) = self.records.find_entry(key, |grant| is_named(grant) && grant.is_expired(now)) {
+            let (grant, _) = entry.remove();
+            self.release(grant.client(), Amount::of(&grant), budget);
+            return Due::Removed(grant);
         }
-        let (grant, _) = entry.remove();
-        self.release(grant.client(), Amount::of(&grant), budget);
-        Due::Removed(grant)
+        // Its end has moved away, or it is gone.
+        if let Some(grant) = self.records.find(key, is_named) {
+            self.expiry.enter(due_of(grant), key);
+        }
+        Due::Later
     }
 
     /// Up to `most` grants that the query asks for, those with the lowest ids, in no order.

@@ -271,6 +271,37 @@ fn room_is_found_behind_many_records_whose_end_has_moved() {
     assert_consistent(&store);
 }
 
+/// As no two random ids do; those of a host's own may.
+#[test]
+fn records_whose_ids_end_alike_are_reclaimed_each_at_its_own_end() {
+    let store = store_of(10);
+    let under = |first: u8, now, lifetime| {
+        grant("app", now, lifetime)
+            .under(GrantId::from_bytes([first, 0, 0, 0, 0, 0, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9]))
+    };
+    let ends = [under(1, 100, 60), under(2, 100, 30), under(3, 100, 90)];
+    for grant in &ends {
+        assert_eq!(insert(&store, grant), Insert::Inserted);
+    }
+    for (now, left) in [(129, 3), (130, 2), (160, 1), (190, 0)] {
+        assert_eq!(insert(&store, &grant("other", now, 1)), Insert::Inserted);
+        assert_eq!(ends.iter().filter(|grant| load(&store, grant).is_some()).count(), left, "at {now}");
+        assert_consistent(&store);
+    }
+}
+
+#[test]
+fn a_full_store_fills_its_tables_and_seldom_makes_them_grow_beyond() {
+    for capacity in [1, 800, 1_000_000] {
+        let shards = shards_for(capacity);
+        let in_each = capacity / shards;
+        assert!((1..=800).contains(&in_each), "{in_each} in each of {shards}");
+    }
+    // 7 of 8 places of 1024; the number in a shard strays by 28.
+    assert!(896 - 800 > 3 * 28);
+    assert_eq!(shards_for(100_000_000), MOST_SHARDS);
+}
+
 #[test]
 fn a_full_store_of_records_without_end_stays_full() {
     let store = store_of(3);
