@@ -73,16 +73,23 @@ impl<'a> Request<'a> {
 
     /// With one more header. Names are compared without case.
     pub fn header(mut self, name: &'a str, value: &'a [u8]) -> Self {
-        let slot = Header::named(name).and_then(|header| self.headers.get_mut(header as usize));
-        if let Some(slot) = slot {
-            *slot = Value { last: Some(value), is_repeated: slot.last.is_some() };
-        }
+        self.set(name, value);
         self
     }
 
     /// With all of these headers.
-    pub fn headers(self, headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
-        headers.into_iter().fold(self, |request, (name, value)| request.header(name, value))
+    pub fn headers(mut self, headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+        for (name, value) in headers {
+            self.set(name, value);
+        }
+        self
+    }
+
+    fn set(&mut self, name: &str, value: &'a [u8]) {
+        let slot = Header::named(name).and_then(|header| self.headers.get_mut(header as usize));
+        if let Some(slot) = slot {
+            *slot = Value { last: Some(value), is_repeated: slot.last.is_some() };
+        }
     }
 
     /// With this body. Read no more than [`Router::body_limit`](super::Router::body_limit)
