@@ -1,5 +1,6 @@
 //! An authorization server that is asked over the network (RFC 7662).
 
+use std::fmt;
 use std::future::Future;
 
 use base64::Engine as _;
@@ -54,6 +55,12 @@ pub struct RemoteServer<C> {
     call: C,
     authorization: Zeroizing<String>,
     clock: Box<dyn Clock>,
+}
+
+impl<C> fmt::Debug for RemoteServer<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteServer").finish_non_exhaustive()
+    }
 }
 
 impl<C: IntrospectionCall> RemoteServer<C> {

@@ -10,14 +10,16 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use grantor::event::{Event, EventSink, TracingEvents};
 use grantor::http::Router;
 use grantor::password::HashPool;
+use grantor::resource::ResourceRequest;
 use grantor::store::{
     ClientRegistry as _, GrantQuery, MemoryClientStore, MemoryTokenStore, MemoryUserStore, SqliteStore,
     UserRegistry as _,
 };
 use grantor::testing::{ManualClock, SeededEntropy, block_on};
 use grantor::{
-    AuthorizationServer, Builder, Client, ClientSecret, CodeVerifier, ConsentDecision, GrantTypeName,
-    HashedSecret, Password, ServerKey, TokenRequest, User, UserPassword,
+    AccessToken, AuthorizationCode, AuthorizationRequest, AuthorizationServer, Builder, Client, ClientSecret,
+    CodeVerifier, ConsentDecision, GrantTypeName, HashedSecret, Password, RefreshToken, ServerKey,
+    TokenQuery, TokenRequest, User, UserPassword,
 };
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -263,6 +265,14 @@ fn say_types(said: &Said) {
     said.debug(&CodeVerifier::new(VERIFIER).unwrap());
     said.debug(&TokenRequest::new("password").parameter("username", "alice").parameter("password", PASSWORD));
     said.debug(&HashedSecret::sha256(&ClientSecret::new(SECRET)));
+    said.debug(&AccessToken::new(SECRET));
+    said.debug(&RefreshToken::new(SECRET));
+    said.debug(&AuthorizationCode::new(SECRET));
+    said.debug(&TokenQuery::new(SECRET).basic("app", PASSWORD).parameter(VERIFIER, PASSWORD));
+    said.debug(&AuthorizationRequest::new().parameter("code_verifier", VERIFIER).parameter(SECRET, PASSWORD));
+    said.debug(&ResourceRequest::new().authorization(SECRET.as_bytes()).query(Some(PASSWORD)));
+    let request = Http::form(SECRET).query(PASSWORD).basic("app", CHOSEN_SECRET);
+    said.debug(&request.request());
 }
 
 #[test]
