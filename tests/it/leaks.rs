@@ -308,8 +308,8 @@ fn assert_hidden(secrets: &[(String, String)], said: &str) {
             [secret, &STANDARD.encode(bytes), &URL_SAFE_NO_PAD.encode(bytes), &hex, &hex.to_uppercase(), list]
         {
             if let Some(at) = said.find(written) {
-                let around = &said[said.floor_char_boundary(at.saturating_sub(200))..];
-                panic!("{what} is in: {}", around.chars().take(400).collect::<String>());
+                let begin = (0..=at.saturating_sub(200)).rev().find(|at| said.is_char_boundary(*at));
+                panic!("{what} is in: {}", said[begin.unwrap()..].chars().take(400).collect::<String>());
             }
         }
     }
