@@ -36,7 +36,7 @@ impl MemoryTokenStoreBuilder {
     /// The part of either bound that one client may hold, so that it cannot lock the
     /// others out; 0.25 unless set, 1.0 for no limit.
     ///
-    /// It binds only while less than this part is free. From some 2,000 records on it is
+    /// It binds only while less than this part is free. From some 1,600 records on it is
     /// estimated and may be off by a few percent.
     pub fn client_share(mut self, share: f64) -> Self {
         self.client_share = share;
