@@ -59,8 +59,7 @@ pub fn cost(measured: &[Measured], directory: &Path) {
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .background_style(WHITE.mix(0.8))
+            .position(SeriesLabelPosition::LowerRight)
             .label_font(("sans-serif", 13))
             .draw()
             .unwrap();
