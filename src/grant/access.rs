@@ -135,6 +135,15 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_is_written_again_keeps_all_its_tokens() {
+        let one = active(AccessTokens::one(token(0, 10)));
+        let (two, _) = one.with(token(1, 10), Timestamp::EPOCH, 2);
+        let two = active(two);
+        assert_eq!(active(two.to_access_tokens()), two);
+        assert_eq!(two.access_tokens().count(), 2);
+    }
+
+    #[test]
     fn a_record_says_what_its_tokens_take() {
         let one = active(AccessTokens::one(token(0, 10)));
         assert_eq!(one.size(), 0);

@@ -99,6 +99,16 @@ mod tests {
     }
 
     #[test]
+    fn a_long_queue_is_never_half_empty() {
+        let mut expiry = Expiry::default();
+        for key in 0..10_000 {
+            expiry.enter(at(key), key);
+            let spare = expiry.queue.capacity() - expiry.queue.len();
+            assert!(spare <= expiry.queue.len() / 4 + 4, "{spare} of {}", expiry.queue.len());
+        }
+    }
+
+    #[test]
     fn what_is_due_comes_first_however_it_was_entered() {
         let dues = [50, 20, 60, 60, 10, 70, 55, u64::MAX, 20];
         let mut entered = Expiry::default();
