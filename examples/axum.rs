@@ -7,14 +7,12 @@
 
 mod demo;
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -71,32 +69,15 @@ async fn answer(
     };
     let body = match timeout(READ_TIMEOUT, to_bytes(body, site.body_limit())).await {
         Ok(Ok(body)) => body,
-        Ok(Err(error)) if is_too_large(&error) => return response(site.body_too_large(&incoming)),
-        Ok(Err(_)) => return response(Page::body_broken()),
-        Err(_) => return response(Page::body_too_slow()),
+        Ok(Err(error)) if is_too_large(&error) => return site.body_too_large(&incoming).into(),
+        Ok(Err(_)) => return Page::body_broken().into(),
+        Err(_) => return Page::body_too_slow().into(),
     };
     incoming.body = &body;
-    response(site.answer(&incoming).await)
+    site.answer(&incoming).await.into()
 }
 
 fn is_too_large(error: &axum::Error) -> bool {
     std::error::Error::source(error)
         .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
-}
-
-fn response(page: Page) -> Response {
-    let mut response = Response::new(Body::from(page.body));
-    *response.status_mut() = StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    for (name, value) in page.headers {
-        // What is the same in all answers is not copied into each.
-        let value = match value {
-            Cow::Borrowed(value) => HeaderValue::from_static(value),
-            Cow::Owned(value) => match HeaderValue::try_from(value) {
-                Ok(value) => value,
-                Err(_) => continue,
-            },
-        };
-        response.headers_mut().append(HeaderName::from_static(name), value);
-    }
-    response
 }

@@ -7,7 +7,6 @@
 
 mod demo;
 
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::pin;
@@ -17,9 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::StatusCode;
 use hyper::body::Body;
-use hyper::header::{HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -120,12 +117,12 @@ async fn answer(site: &Site, peer: IpAddr, request: hyper::Request<hyper::body::
     };
     let body = match read(body, site.body_limit()).await {
         Ok(body) => body,
-        Err(Unread::TooLarge) => return response(site.body_too_large(&incoming)),
-        Err(Unread::TooSlow) => return response(Page::body_too_slow()),
-        Err(Unread::Broken) => return response(Page::body_broken()),
+        Err(Unread::TooLarge) => return site.body_too_large(&incoming).into(),
+        Err(Unread::TooSlow) => return Page::body_too_slow().into(),
+        Err(Unread::Broken) => return Page::body_broken().into(),
     };
     incoming.body = &body;
-    response(site.answer(&incoming).await)
+    site.answer(&incoming).await.into()
 }
 
 enum Unread {
@@ -162,21 +159,4 @@ async fn discard(mut body: hyper::body::Incoming) {
         }
     };
     let _ = timeout(READ_TIMEOUT, drain).await;
-}
-
-fn response(page: Page) -> Response {
-    let mut response = Response::new(page.body.into());
-    *response.status_mut() = StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    for (name, value) in page.headers {
-        // What is the same in all answers is not copied into each.
-        let value = match value {
-            Cow::Borrowed(value) => HeaderValue::from_static(value),
-            Cow::Owned(value) => match HeaderValue::try_from(value) {
-                Ok(value) => value,
-                Err(_) => continue,
-            },
-        };
-        response.headers_mut().append(HeaderName::from_static(name), value);
-    }
-    response
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use grantor::http::Reply;
+use http::{HeaderName, HeaderValue, StatusCode};
 
 /// One of the host's own answers, or one of the authorization server's.
 pub(crate) struct Page {
@@ -52,6 +53,27 @@ impl Page {
     /// As the authorization server's refusals look (RFC 6749 §5.2).
     pub(crate) fn refusal(status: u16, error: &str, description: &str) -> Self {
         Self::json(status, &serde_json::json!({ "error": error, "error_description": description }))
+    }
+}
+
+/// For frameworks that take the types of the `http` crate.
+impl<B: From<Vec<u8>>> From<Page> for http::Response<B> {
+    fn from(page: Page) -> Self {
+        let mut response = Self::new(B::from(page.body));
+        *response.status_mut() =
+            StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        for (name, value) in page.headers {
+            // What is the same in all answers is not copied into each.
+            let value = match value {
+                Cow::Borrowed(value) => HeaderValue::from_static(value),
+                Cow::Owned(value) => match HeaderValue::try_from(value) {
+                    Ok(value) => value,
+                    Err(_) => continue,
+                },
+            };
+            response.headers_mut().append(HeaderName::from_static(name), value);
+        }
+        response
     }
 }
 
