@@ -33,8 +33,12 @@ impl<'a> TokenQuery<'a> {
         Self { header: HeaderCredentials::Absent, parameters, peer: None }
     }
 
-    pub(crate) fn from_parts(header: HeaderCredentials<'a>, parameters: Parameters<'a>) -> Self {
-        Self { header, parameters, peer: None }
+    pub(crate) fn from_parts(
+        header: HeaderCredentials<'a>,
+        parameters: Parameters<'a>,
+        peer: Option<IpAddr>,
+    ) -> Self {
+        Self { header, parameters, peer }
     }
 
     /// From this address, for the [`AttemptLimiter`](crate::limiter::AttemptLimiter).

@@ -19,8 +19,8 @@ pub(super) async fn introspect(
 ) -> Result<Reply, Error> {
     let report = |error: &Error| report_introspection(server, error);
     let header = parse::authorization(request).inspect_err(report)?;
-    let query = read(request, header.as_ref()).inspect_err(report)?;
-    let told = server.introspection(&query.peer(peer)).await?;
+    let query = read(request, header.as_ref(), peer).inspect_err(report)?;
+    let told = server.introspection(&query).await?;
     let username = match told.active().and_then(|token| token.subject()) {
         Some(subject) => server.username(subject).await?,
         None => None,
@@ -35,14 +35,18 @@ pub(super) async fn revoke(
 ) -> Result<Reply, Error> {
     let report = |error: &Error| report_revocation(server, error);
     let header = parse::authorization(request).inspect_err(report)?;
-    let query = read(request, header.as_ref()).inspect_err(report)?;
-    server.revocation(&query.peer(peer)).await?;
+    let query = read(request, header.as_ref(), peer).inspect_err(report)?;
+    server.revocation(&query).await?;
     Ok(Reply::empty(200).with("cache-control", "no-store"))
 }
 
-fn read<'a>(request: &Request<'a>, header: Option<&'a Authorization>) -> Result<TokenQuery<'a>, Error> {
+fn read<'a>(
+    request: &Request<'a>,
+    header: Option<&'a Authorization>,
+    peer: Option<IpAddr>,
+) -> Result<TokenQuery<'a>, Error> {
     parse::check_media_type(request)?;
-    Ok(TokenQuery::from_parts(parse::credentials(header), parse::parameters(request.body)?))
+    Ok(TokenQuery::from_parts(parse::credentials(header), parse::parameters(request.body)?, peer))
 }
 
 /// What is refused before the server sees it is reported all the same.
