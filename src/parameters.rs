@@ -76,3 +76,36 @@ impl fmt::Debug for Parameters<'_> {
         f.debug_list().entries(self.defined().map(|(parameter, _)| parameter.as_str())).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_past_the_usual_number_are_kept_and_not_repeated_either() {
+        let many = [
+            Parameter::GrantType,
+            Parameter::ClientId,
+            Parameter::ClientSecret,
+            Parameter::Code,
+            Parameter::RedirectUri,
+            Parameter::CodeVerifier,
+            Parameter::Scope,
+            Parameter::State,
+        ];
+        let mut parameters = Parameters::default();
+        for parameter in many {
+            parameters.push(parameter.as_str().into(), format!("of {parameter}").into());
+        }
+        for parameter in many {
+            assert_eq!(parameters.get(parameter), Some(&*format!("of {parameter}")));
+            assert!(!parameters.is_repeated(parameter));
+            let mut again = parameters.clone();
+            again.push(parameter.as_str().into(), "again".into());
+            assert!(again.is_repeated(parameter), "{parameter}");
+            assert!(again.refuse_repetition().is_err(), "{parameter}");
+        }
+        assert!(parameters.refuse_repetition().is_ok());
+        assert!(many.len() > parameters.first.len());
+    }
+}
