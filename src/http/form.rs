@@ -196,6 +196,8 @@ mod tests {
             ("password=+%25%26%2B%C2%A3%E2%82%AC", [("password", " %&+\u{a3}\u{20ac}")]),
             ("c%6fde=%6a%6A", [("code", "jj")]),
             ("a=b=c==", [("a", "b=c==")]),
+            ("a+b=c+d", [("a b", "c d")]),
+            ("a=sixteen-are-plain+and-more", [("a", "sixteen-are-plain and-more")]),
             ("a", [("a", "")]),
             ("a=", [("a", "")]),
             ("=v", [("", "v")]),
