@@ -271,6 +271,17 @@ fn room_is_found_behind_many_records_whose_end_has_moved() {
     assert_consistent(&store);
 }
 
+#[test]
+fn records_are_spread_evenly_over_the_shards() {
+    let store = store_of(80_000);
+    for _ in 0..20_000 {
+        assert_eq!(insert(&store, &grant("app", 100, 60)), Insert::Inserted);
+    }
+    let shards = store.shards.iter().map(|Padded(shard)| shard.lock().len());
+    let strays: Vec<usize> = shards.filter(|count| !(100..=300).contains(count)).collect();
+    assert!(strays.is_empty(), "200 were to be in each, and some have {strays:?}");
+}
+
 /// As no two random ids do; those of a host's own may.
 #[test]
 fn records_whose_ids_end_alike_are_reclaimed_each_at_its_own_end() {
