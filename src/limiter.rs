@@ -59,7 +59,10 @@ pub struct TooManyAttempts {
 ///
 /// It is asked before a password is checked, and told when one was right; what it is not told of
 /// has failed, or hung up. Count by [`name`](Attempt::name) *and* [`peer`](Attempt::peer): by name
-/// alone, a stranger could lock a user out.
+/// alone, a stranger could lock a user out. There is no error for a count that cannot be had just
+/// now: let through or put off, whichever you would rather have.
+///
+/// `testing::contract::attempt_limiter` checks one of your own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot limit attempts",
     note = "use a `MemoryAttemptLimiter`, or implement `AttemptLimiter` for what your processes share"
@@ -266,6 +269,7 @@ impl<L: AttemptLimiter> DynAttemptLimiter for L {
 #[cfg(test)]
 mod tests {
     use crate::testing::block_on;
+    use crate::testing::contract::attempt_limiter;
 
     use super::*;
 
@@ -336,6 +340,43 @@ mod tests {
         assert_eq!(begin(&limiter, &attempt("alice", "2001:db8:0:1::1", 0)), Ok(()));
         assert_eq!(begin(&limiter, &attempt("alice", "10.0.0.1", 0)), Ok(()));
         assert!(begin(&limiter, &attempt("alice", "::ffff:10.0.0.1", 0)).is_err());
+    }
+
+    #[test]
+    fn it_keeps_the_contract_of_limiters() {
+        block_on(async {
+            attempt_limiter(async || MemoryAttemptLimiter::new()).await?;
+            attempt_limiter(async || MemoryAttemptLimiter::new().per_name(1, Duration::from_millis(1)))
+                .await?;
+            attempt_limiter(async || MemoryAttemptLimiter::new().per_peer(7, Duration::from_secs(3600))).await
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn the_bound_is_exact_when_threads_race() {
+        let limiter = MemoryAttemptLimiter::new().per_name(500, Duration::from_secs(10));
+        let limiter = limiter.per_peer(100_000, Duration::from_secs(10));
+        let passed = std::thread::scope(|scope| {
+            let guess = || {
+                let alice = attempt("alice", "10.0.0.1", 0);
+                let attempts = (0..1000).filter(|number| {
+                    let is_right = number % 4 == 0;
+                    let passed = begin(&limiter, &alice).is_ok();
+                    if passed && is_right {
+                        block_on(AttemptLimiter::forgive(&limiter, &alice));
+                    }
+                    passed && !is_right
+                });
+                attempts.count()
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(guess)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
+        });
+        // One that is about to be forgiven may keep a wrong one out, and lets none in.
+        assert!((497..=500).contains(&passed), "{passed}");
+        let left = (0..10).filter(|_| begin(&limiter, &attempt("alice", "10.0.0.1", 0)).is_ok());
+        assert_eq!(passed + left.count(), 500);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the server relies on in a store, as checks that any store can be put to.
+//! What the server relies on in a store, and in a limit on attempts, as checks that any can be put to.
 //!
 //! Each function makes fresh stores with what it is given, calls them, one call at a time and
 //! several at once, and answers with all the rules that were broken. It needs no
@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod attempts;
 mod clients;
 mod exploration;
 #[cfg(test)]
@@ -30,19 +31,20 @@ use std::fmt;
 
 use crate::store::StoreError;
 
+pub use attempts::attempt_limiter;
 pub use clients::{client_registry, client_store};
 pub use exploration::{Exploration, Explored, Schedule, Step, Trouble, growth};
 pub use threads::on_threads;
 pub use token_store::token_store;
 pub use users::{user_registry, user_store};
 
-/// A rule that a store broke.
+/// A rule that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Violation {
     /// The short name of the rule; it stays the same from release to release.
     pub rule: &'static str,
-    /// What the store did, and what it should have done. For people.
+    /// What was done, and what should have been. For people.
     pub detail: String,
     /// The run that broke it, if requests were made at once; see [`Exploration`].
     pub schedule: Option<Box<Schedule>>,
@@ -62,7 +64,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// All the rules that a store broke, at least one. Displayed one a line.
+/// All the rules that were broken, at least one. Displayed one a line.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Violations(Vec<Violation>);
 
@@ -88,8 +90,8 @@ impl Violations {
 
 impl fmt::Display for Violations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rules = if self.0.len() == 1 { "rule" } else { "rules" };
-        write!(f, "the store breaks {} {rules} of its contract", self.0.len())?;
+        let rules = if self.0.len() == 1 { "rule of the contract is" } else { "rules of the contract are" };
+        write!(f, "{} {rules} broken", self.0.len())?;
         self.0.iter().try_for_each(|violation| write!(f, "\n  {violation}"))
     }
 }
@@ -137,7 +139,7 @@ pub(super) fn unmade(why: impl fmt::Display) -> Violation {
     Rule("samples").broken(format!("a sample could not be made: {why}"))
 }
 
-/// A store under check.
+/// What is under check.
 struct Probe<S> {
     store: S,
     rule: Rule,

@@ -2,6 +2,7 @@
 //! broken on purpose.
 
 pub(in crate::testing::contract) mod flawed;
+mod flawed_limiter;
 mod flawed_registry;
 
 use std::sync::Arc;
@@ -94,7 +95,7 @@ fn a_failure_of_the_store_is_a_violation_with_its_cause() {
     let expected = ["find_matching", "find_pages", "find_current", "find_past_removed"];
     assert!(violations.rules().eq(expected), "{violations}");
     let shown = violations.to_string();
-    assert!(shown.starts_with("the store breaks 4 rules of its contract\n"), "{shown}");
+    assert!(shown.starts_with("4 rules of the contract are broken\n"), "{shown}");
     assert!(shown.contains("find failed: the store failed: find was told to fail"), "{shown}");
 }
 
