@@ -1,5 +1,6 @@
 //! The example server from outside: a process, its command line, its signals and TCP.
 
+pub(crate) mod browser;
 pub(crate) mod process;
 pub(crate) mod shared_store;
 

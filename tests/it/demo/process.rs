@@ -39,22 +39,27 @@ impl Demo {
 
     /// On another framework than hyper.
     pub(crate) fn start_on(framework: &str, config: &str) -> Self {
+        Self::start_logging(framework, config, None)
+    }
+
+    /// One that logs from this level on.
+    pub(crate) fn start_logging(framework: &str, config: &str, level: Option<&str>) -> Self {
         let files = Files::new();
         let path = files.config();
         fs::write(&path, config).unwrap();
-        Self::spawn_on(framework, files, &["--config", path.to_str().unwrap()])
+        let flags = ["--listen", "127.0.0.1:0", "--config", path.to_str().unwrap()];
+        let mut command = command_of(framework, &flags);
+        command.envs(level.map(|level| ("RUST_LOG", level)));
+        Self::run(command, files)
     }
 
     pub(crate) fn spawn(files: Files, flags: &[&str]) -> Self {
-        Self::spawn_on("hyper", files, flags)
+        Self::run(command(&[&["--listen", "127.0.0.1:0"], flags].concat()), files)
     }
 
-    fn spawn_on(framework: &str, files: Files, flags: &[&str]) -> Self {
-        let mut child = command_of(framework, &[&["--listen", "127.0.0.1:0"], flags].concat())
-            .stdout(Stdio::piped())
-            .stderr(File::create(files.log()).unwrap())
-            .spawn()
-            .unwrap();
+    fn run(mut command: Command, files: Files) -> Self {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(File::create(files.log()).unwrap()).spawn().unwrap();
         // Both lines are there once the first one is; the pipe stays open behind them.
         let mut bytes = vec![0; 1024];
         let length = child.stdout.as_mut().unwrap().read(&mut bytes).unwrap();
