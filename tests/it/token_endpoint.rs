@@ -14,8 +14,8 @@ use grantor::store::{
 };
 use grantor::testing::{SeededEntropy, block_on};
 use grantor::{
-    AuthMethod, Client, ClientBuilder, GrantId, GrantTypeName, RefreshLimit, ScopePolicy, Settings,
-    SystemEntropy, Timestamp,
+    AuthMethod, Client, ClientBuilder, CodeVerifier, GrantId, GrantTypeName, RefreshLimit, ScopePolicy,
+    Settings, SystemEntropy, Timestamp,
 };
 use serde_json::Value;
 
@@ -331,10 +331,33 @@ fn the_size_of_a_record_counts_its_texts_and_its_parent() {
     h.token("grant_type=client_credentials&scope=a+b+c").ok();
     assert_eq!(size(&h, |grant| grant.scope().as_str() == "a b c"), narrow + " b c".len());
 
+    let long_uri = format!("{REDIRECT_URI}/far/away");
+    let long = app().redirect_uri(&*long_uri).build().unwrap();
+    let sizes_of_codes = [REDIRECT_URI, &*long_uri].map(|uri| {
+        let h = Setup { clients: vec![long.clone()], ..Setup::default() }.build();
+        let challenge = CodeVerifier::new(VERIFIER).unwrap().challenge();
+        let request = bare_authorization_request("app", "a b")
+            .parameter("redirect_uri", uri)
+            .parameter("code_challenge", challenge.as_str())
+            .parameter("code_challenge_method", "S256");
+        h.approve(&request, "a b");
+        size(&h, |_| true)
+    });
+    assert_eq!(sizes_of_codes[1], sizes_of_codes[0] + "/far/away".len());
+
     let login = h.login();
     h.token(&refresh_form(login.refresh_token())).ok();
     let child = size(&h, |grant| grant.parent().is_some());
     assert_eq!(child, narrow + " b".len() + "alice".len() + size_of::<GrantId>());
+}
+
+#[test]
+fn a_revision_is_shown_in_sixteen_digits() {
+    let h = Harness::new();
+    h.login();
+    let page = block_on(h.server.grants(&GrantQuery::new())).unwrap();
+    let revision = page.grants[0].revision();
+    assert_eq!(format!("{revision:?}"), format!("{:016x}", revision.as_u64()));
 }
 
 fn decode(token: &str) -> Vec<u8> {
