@@ -89,7 +89,8 @@ async fn converse(stream: TcpStream, peer: IpAddr, site: Site, connections: Watc
         Box::pin(async move { Ok::<_, Infallible>(answer(&site, peer, request).await) })
     });
     let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(READ_TIMEOUT);
+    // Who has sent all there is to say may close that half and wait for the answer.
+    http.http1().timer(TokioTimer::new()).header_read_timeout(READ_TIMEOUT).half_close(true);
     http.http2().timer(TokioTimer::new()).keep_alive_interval(READ_TIMEOUT);
     let connection = http.serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connections.watch(connection));

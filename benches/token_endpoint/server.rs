@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use grantor::http::{Reply, Request, Router};
 use grantor::store::{MemoryClientStore, MemoryTokenStore};
 use grantor::{
-    AuthorizationRequest, AuthorizationServer, Client, Clock, CodeVerifier, ConsentDecision, GrantTypeName,
-    Introspection, Settings, Subject, SystemClock, Timestamp,
+    AuthorizationRequest, AuthorizationServer, Builder, Client, Clock, CodeVerifier, ConsentDecision,
+    GrantTypeName, Introspection, Settings, Subject, SystemClock, Timestamp,
 };
 
 pub(crate) const SCOPE: &str = "orders.read orders.write";
@@ -120,15 +120,19 @@ impl Clock for Ahead {
 
 impl Grantor {
     pub(crate) fn new(registrations: &[Registration]) -> Self {
+        Self::with(registrations, |builder| builder)
+    }
+
+    /// One that is not built as the others are.
+    pub(crate) fn with(registrations: &[Registration], change: impl FnOnce(Builder) -> Builder) -> Self {
         let ahead = Arc::new(AtomicU64::new(0));
         let tokens = MemoryTokenStore::builder().capacity(20_000_000).bytes(16 << 30).build().unwrap();
         let server = AuthorizationServer::builder("https://id.example.com")
             .clients(registrations.iter().map(|own| own.client.clone()).collect::<MemoryClientStore>())
             .tokens(tokens)
             .settings(Settings::default().refresh_token_lifetime(10_000 * 24 * HOUR))
-            .clock(Ahead(Arc::clone(&ahead)))
-            .build()
-            .unwrap();
+            .clock(Ahead(Arc::clone(&ahead)));
+        let server = change(server).build().unwrap();
         Self { router: Router::builder(server).build().unwrap(), ahead, subjects: AtomicU64::new(0) }
     }
 

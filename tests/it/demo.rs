@@ -84,6 +84,18 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
+fn who_closes_one_half_of_a_connection_is_answered_on_the_other() {
+    let demo = Demo::built_in();
+    for _ in 0..50 {
+        let mut connection = demo.connect();
+        connection.write(&token("/oauth/token", "reports:reports-secret", CLIENT_CREDENTIALS));
+        connection.say_no_more();
+        assert_eq!(connection.read().status, 200);
+        assert!(connection.closes());
+    }
+}
+
+#[test]
 fn seed_t16_legacy_paths_take_their_own_grants() {
     let demo = Demo::built_in();
     let ask = |service: &str, form: &str| {

@@ -61,7 +61,7 @@ fn an_extension_grant_gets_what_the_built_in_ones_get() {
     assert!(server.token(&form("&voucher=open+sesame&seat=1&seat=2")).ok().text("refresh_token").is_none());
 }
 
-/// Says when and from where it was asked.
+/// Says what, when and from where it was asked.
 struct EchoGrant;
 
 impl GrantType for EchoGrant {
@@ -73,22 +73,26 @@ impl GrantType for EchoGrant {
         let from = request.peer().map_or_else(String::new, |peer| peer.to_string());
         Ok(Approval::for_client()
             .member("now", Member::Number(request.now().as_secs()))
-            .member("from", Member::Text(from)))
+            .member("from", Member::Text(from))
+            .member("said", Member::Text(request.required_own_parameter("say")?.to_owned())))
     }
 }
 
 #[test]
-fn it_is_told_the_time_and_the_address_of_the_request() {
+fn it_is_told_the_parameters_the_time_and_the_address_of_the_request() {
     let setup = Setup::default().clients([app().grant_type(EchoGrant.name())]);
     let clients = std::sync::Arc::new(grantor::store::MemoryClientStore::from_iter(setup.clients.clone()));
     let registry = std::sync::Arc::clone(&clients);
     let server =
         setup.build_with(clients, MemoryTokenStore::new(), registry, |builder| builder.grant_type(EchoGrant));
     server.advance(7);
-    let http = Http::form("grant_type=urn:example:echo".to_owned()).basic("app", SECRET);
+    let http = Http::form("grant_type=urn:example:echo&say=hello".to_owned()).basic("app", SECRET);
     let answer = server.send(Http { peer: Some("192.0.2.1".parse().unwrap()), ..http }).ok();
     assert_eq!(answer.json["now"], server.clock_now().as_secs());
-    assert_eq!(answer.json["from"], "192.0.2.1");
+    assert_eq!((&answer.json["from"], &answer.json["said"]), (&"192.0.2.1".into(), &"hello".into()));
+    for form in ["", "&say=", "&say=a&say=b"] {
+        server.token(&format!("grant_type=urn:example:echo{form}")).refused(400, "invalid_request");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- --quick     a minute
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- --only http --server axum
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- --only threads
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- --only parts
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- --only in-process --grants 1000000
 //! ```
 //!
@@ -47,6 +48,8 @@ const CLIENTS: usize = 100;
 struct Options {
     quick: bool,
     in_process: bool,
+    /// What is measured in process anyhow, alone.
+    parts: bool,
     threads: bool,
     over_http: bool,
     servers: Vec<String>,
@@ -54,6 +57,8 @@ struct Options {
 }
 
 const OVER_HTTP: &str = "## Over HTTP\n";
+const PARTS: &str = "## Parts\n";
+const REVOKING: &str = "## Revoking one grant of the code flow\n";
 const TWO_THREADS: &str = "## Two threads\n";
 
 fn main() -> Result<(), lexopt::Error> {
@@ -72,6 +77,15 @@ fn main() -> Result<(), lexopt::Error> {
         if !options.quick {
             plot::cost(&measured, &plots);
         }
+    }
+    if options.parts
+        && let Some((before, rest)) = in_process.split_once(PARTS)
+        && let Some((_, after)) = rest.split_once(REVOKING)
+    {
+        let (mut parts, after) = (before.to_owned(), format!("{REVOKING}{after}"));
+        let clients: Vec<Registration> = (0..CLIENTS).map(Registration::new).collect();
+        options.measure_parts(&clients, &mut say_into(&mut parts));
+        in_process = parts + &after;
     }
     if options.threads {
         let before = in_process.split_once(TWO_THREADS).map_or(&*in_process, |(before, _)| before).to_owned();
@@ -111,6 +125,7 @@ impl Options {
                 Long("only") => {
                     let part = parser.value()?.string()?;
                     options.in_process = part == "in-process";
+                    options.parts = part == "parts";
                     options.threads = part == "threads";
                     options.over_http = part == "http";
                 }
@@ -146,26 +161,36 @@ impl Options {
         say("\n## Allocations and bytes\n".to_owned());
         say("| what | grantor | oauth-as | floor |".to_owned());
         say("|---|--:|--:|--:|".to_owned());
-        let up_to_a_million: Vec<usize> =
-            self.grants.iter().copied().filter(|count| *count <= 1_000_000).collect();
-        let most = up_to_a_million.last().copied().unwrap_or(1_024);
         measure::allocations(&clients, say);
-        measure::bytes(most, &clients, say);
-        say("\n## Parts\n".to_owned());
-        say("| reading | ns |".to_owned());
-        say("|---|--:|".to_owned());
-        parts::parsers(&clients, say);
-        say("\n| issuing, one after the other | median, µs | 99.99 %, µs | longest, µs |".to_owned());
-        say("|---|--:|--:|--:|".to_owned());
-        parts::longest(most, &clients, say);
+        measure::bytes(self.up_to_a_million(), &clients, say);
         say(String::new());
-        parts::burst(say);
-        say("\n## Revoking one grant of the code flow\n".to_owned());
+        self.measure_parts(&clients, say);
+        say(REVOKING.to_owned());
         say("| live grants | floor, ns | grantor, ns | oauth-as, ns |".to_owned());
         say("|--:|--:|--:|--:|".to_owned());
         measure::revocations(&self.grants, &clients, say);
         say(String::new());
         measured
+    }
+
+    fn measure_parts(&self, clients: &[Registration], say: &mut impl FnMut(String)) {
+        say(PARTS.to_owned());
+        say("| reading | ns |".to_owned());
+        say("|---|--:|".to_owned());
+        parts::parsers(clients, say);
+        say(String::new());
+        parts::steps(clients, say);
+        say("\n| issuing, one after the other | median, µs | 99.99 %, µs | longest, µs |".to_owned());
+        say("|---|--:|--:|--:|".to_owned());
+        parts::longest(self.up_to_a_million(), clients, say);
+        say(String::new());
+        parts::burst(say);
+        say(String::new());
+    }
+
+    /// Of the numbers of grants to be measured at, the largest that is not beyond a million.
+    fn up_to_a_million(&self) -> usize {
+        self.grants.iter().copied().filter(|count| *count <= 1_000_000).max().unwrap_or(1_024)
     }
 
     fn measure_threads(&self, say: &mut impl FnMut(String)) {

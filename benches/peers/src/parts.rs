@@ -2,14 +2,21 @@
 //! a million records expire, passwords that come all at once.
 
 use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use grantor::AuthorizationRequest;
+use grantor::grant::{Grant, Revision};
 use grantor::http::Request;
 use grantor::password::{HashPool, PasswordVerifier, Verdict, VerifierError};
+use grantor::store::{GrantQuery, Insert, Page, Read, Remove, Replace, StoreError, TokenStore};
+use grantor::{AuthorizationRequest, Entropy, EntropyError, GrantId, Timestamp, TokenRequest};
+use sha2::{Digest as _, Sha256};
 
+use crate::floor::{Floor, UserSpace};
 use crate::measure::median;
 use crate::server::{ASKED, Grantor, Post, Registration, Server, ready};
+use crate::workload::{BATCH, Issue, Side, Workload};
 
 /// What a client sends to redeem a code.
 const BODY: &str = "grant_type=authorization_code&code=SplxlOBeZQQYbYS6WxSbIA\
@@ -47,6 +54,120 @@ fn nanos<const N: usize>(parts: [&dyn Fn(); N]) -> [f64; N] {
         }
     }
     times.map(median)
+}
+
+/// Takes all and keeps nothing.
+struct Nowhere;
+
+impl TokenStore for Nowhere {
+    async fn insert(&self, _: Arc<Grant>) -> Result<Insert, StoreError> {
+        Ok(Insert::Inserted)
+    }
+
+    async fn load(&self, _: GrantId, _: Read) -> Result<Option<Arc<Grant>>, StoreError> {
+        Ok(None)
+    }
+
+    async fn replace(&self, _: Arc<Grant>, _: Revision) -> Result<Replace, StoreError> {
+        Ok(Replace::Changed)
+    }
+
+    async fn remove(&self, _: GrantId, _: Option<Revision>) -> Result<Remove, StoreError> {
+        Ok(Remove::Absent)
+    }
+
+    async fn find(&self, _: &GrantQuery) -> Result<Page, StoreError> {
+        Ok(Page::new(Vec::new(), None))
+    }
+
+    async fn purge_expired(&self, _: Timestamp, _: usize) -> Result<usize, StoreError> {
+        Ok(0)
+    }
+}
+
+/// Costs nothing, and can be guessed.
+struct Counted(AtomicU64);
+
+impl Entropy for Counted {
+    fn draw(&self) -> Result<[u8; 32], EntropyError> {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&self.0.fetch_add(1, Ordering::Relaxed).to_ne_bytes());
+        Ok(bytes)
+    }
+}
+
+/// How many blocks of SHA-256 the rules ask for: of the secret, of what is presented and of what is
+/// handed out; what is derived from the one draw; PKCE; what a lost answer is known again by.
+const BLOCKS: [(&str, u32); 4] = [("issue", 4), ("exchange", 11), ("refresh", 9), ("introspection", 1)];
+
+/// Takes one thing after the other away from an issue, and looks what is left.
+pub fn steps(clients: &[Registration], say: &mut impl FnMut(String)) {
+    const GRANTS: usize = 1_024;
+    const ROUNDS: usize = 400;
+    let mut floor = Issue::new(Side::new(Floor::<UserSpace>::new(clients), clients), GRANTS);
+    let mut whole = Issue::new(Side::new(Grantor::new(clients), clients), GRANTS);
+    let unkept = Grantor::with(clients, |builder| builder.tokens(Nowhere));
+    let undrawn =
+        Grantor::with(clients, |builder| builder.tokens(Nowhere).entropy(Counted(AtomicU64::new(1))));
+    let body = format!("grant_type=client_credentials&scope={ASKED}");
+    let posts: Vec<Post> = clients.iter().map(|own| own.post(body.clone())).collect();
+    let requests: Vec<TokenRequest<'_>> = clients
+        .iter()
+        .map(|own| {
+            TokenRequest::new("client_credentials").basic(&own.id, &own.secret).parameter("scope", ASKED)
+        })
+        .collect();
+    let block = [7_u8; 48];
+    let mut times = [const { Vec::new() }; 6];
+    for _ in 0..ROUNDS {
+        let mut took = Vec::new();
+        for issue in [&mut floor as &mut dyn Workload, &mut whole] {
+            issue.prepare();
+            took.push(nanos_each(|_| {}, || issue.run()));
+            issue.clean();
+        }
+        let at = |at: usize| at % clients.len();
+        took.push(nanos_each(|number| drop(black_box(unkept.token(&posts[at(number)]))), || {}));
+        let grant = |server: &Grantor, number: usize| {
+            drop(black_box(ready(server.server().token(&requests[at(number)])).unwrap()));
+        };
+        took.push(nanos_each(|number| grant(&unkept, number), || {}));
+        took.push(nanos_each(|number| grant(&undrawn, number), || {}));
+        took.push(nanos_each(|_| _ = black_box(Sha256::digest(black_box(block))), || {}));
+        for (times, took) in times.iter_mut().zip(took) {
+            times.push(took);
+        }
+    }
+    let [floor, whole, unkept, bare, undrawn, digest] = times.map(median);
+    let draw = bare - undrawn;
+    let digests = digest * 4.0;
+    say("| what issuing is made of | ns |".to_owned());
+    say("|---|--:|".to_owned());
+    for (what, nanos) in [
+        ("reading the request, writing the answer", unkept - bare),
+        ("32 bytes of the operating system", draw),
+        ("four blocks of SHA-256", digests),
+        ("the store", whole - unkept),
+        ("all else: client, secret, scope, lifetimes, record, token, events", undrawn - digests),
+        ("together", whole),
+    ] {
+        say(format!("| {what} | {nanos:.0} |"));
+    }
+    say(format!("\nWhat cannot be left out by the rules, in floors of issue ({floor:.0} ns):\n"));
+    say("| operation | blocks of SHA-256 | these and the draw alone |".to_owned());
+    say("|---|--:|--:|".to_owned());
+    for (operation, blocks) in BLOCKS {
+        let draws = if operation == "introspection" { 0.0 } else { draw };
+        say(format!("| {operation} | {blocks} | {:.2} |", (draws + digest * f64::from(blocks)) / floor));
+    }
+}
+
+/// Nanoseconds of one of a batch.
+fn nanos_each(one: impl Fn(usize), batch: impl FnOnce()) -> f64 {
+    let begin = Instant::now();
+    batch();
+    (0..BATCH).for_each(one);
+    begin.elapsed().as_nanos() as f64 / BATCH as f64
 }
 
 /// A lock is held no longer than the request takes in which it is.
