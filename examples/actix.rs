@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::web::{Data, Payload, to};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use tokio::time::timeout;
@@ -64,6 +65,9 @@ async fn answer(site: Data<Site>, request: HttpRequest, body: Payload) -> HttpRe
         body: &[],
         peer: request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()),
     };
+    if announced(&request).is_some_and(|length| length > site.body_limit()) {
+        return response(site.body_too_large(&incoming));
+    }
     let body = match timeout(READ_TIMEOUT, body.to_bytes_limited(site.body_limit())).await {
         Ok(Ok(Ok(body))) => body,
         Ok(Ok(Err(_))) => return response(Page::body_broken()),
@@ -72,6 +76,11 @@ async fn answer(site: Data<Site>, request: HttpRequest, body: Payload) -> HttpRe
     };
     incoming.body = &body;
     response(site.answer(&incoming).await)
+}
+
+/// The length of the body, as its sender says.
+fn announced(request: &HttpRequest) -> Option<usize> {
+    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn response(page: Page) -> HttpResponse {

@@ -1,55 +1,44 @@
 //! An authorization server on `axum`. What does not depend on the framework is in `demo`.
 //!
+//! `axum::serve` would do, too, and is shorter; it knows no time limit for slow clients.
+//!
 //! ```sh
 //! cargo run --example axum
 //! curl -u reports:reports-secret -d grant_type=client_credentials http://127.0.0.1:8080/oauth/token
 //! ```
 
 mod demo;
+#[path = "demo/tcp.rs"]
+mod tcp;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use axum::body::to_bytes;
+use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::service::TowerToHyperService;
 
-use demo::{Demo, Failure, Flags, Incoming, Page, Signals, Site};
-
-/// For the body of a request.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// For what is in flight when the server is told to stop.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+use demo::{Failure, Flags, Incoming, Page, Site};
+use tcp::Unread;
 
 fn main() -> ExitCode {
     demo::main(serve)
 }
 
 async fn serve(flags: Flags) -> Result<(), Failure> {
-    let signals = Signals::listen()?;
-    let config = flags.load_config()?;
-    let listener = TcpListener::bind(flags.listen)
-        .await
-        .map_err(|source| Failure::Listen { address: flags.listen, source })?;
-    let address = listener.local_addr()?;
-    let demo = Demo::new(config, address).await.map_err(|error| flags.invalid_config(error))?;
-    flags.announce(address);
-
-    let app = axum::Router::new().fallback(answer).with_state(demo.site.clone());
-    let app = app.into_make_service_with_connect_info::<SocketAddr>();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = axum::serve(listener, app).with_graceful_shutdown(async { drop(stopped.await) });
-    let server = tokio::spawn(server.into_future());
-    demo.follow(signals, &flags).await;
-    drop(stop);
-    if timeout(SHUTDOWN_TIMEOUT, server).await.is_err() {
-        tracing::warn!("requests that took too long were given up");
-    }
-    Ok(())
+    let services = |site: &Site| {
+        let app = Router::new().fallback(answer).with_state(site.clone());
+        move |peer: SocketAddr| {
+            let app = TowerToHyperService::new(app.clone());
+            service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                app.call(request)
+            })
+        }
+    };
+    tcp::serve(flags, services).await
 }
 
 /// The adapter: copies the request in and the page out.
@@ -67,17 +56,12 @@ async fn answer(
         body: &[],
         peer: peer.ip(),
     };
-    let body = match timeout(READ_TIMEOUT, to_bytes(body, site.body_limit())).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(error)) if is_too_large(&error) => return site.body_too_large(&incoming).into(),
-        Ok(Err(_)) => return Page::body_broken().into(),
-        Err(_) => return Page::body_too_slow().into(),
+    let body = match tcp::read(body, site.body_limit()).await {
+        Ok(body) => body,
+        Err(Unread::TooLarge) => return site.body_too_large(&incoming).into(),
+        Err(Unread::TooSlow) => return Page::body_too_slow().into(),
+        Err(Unread::Broken) => return Page::body_broken().into(),
     };
     incoming.body = &body;
     site.answer(&incoming).await.into()
-}
-
-fn is_too_large(error: &axum::Error) -> bool {
-    std::error::Error::source(error)
-        .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
 }

@@ -21,6 +21,7 @@ mod concurrency;
 mod consent;
 mod cors_and_proxies;
 mod demo;
+mod demo_connections;
 mod demo_leaks;
 mod demo_site;
 mod demo_sqlite;

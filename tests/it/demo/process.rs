@@ -202,6 +202,11 @@ impl Connection {
         response
     }
 
+    /// True once the other side has closed it, whatever it said before.
+    pub(crate) fn is_cut_off(mut self) -> bool {
+        self.0.read_to_end(&mut Vec::new()).is_ok()
+    }
+
     /// True once the other side has closed it without another word.
     pub(crate) fn closes(mut self) -> bool {
         self.0.read(&mut [0]).is_ok_and(|length| length == 0)
