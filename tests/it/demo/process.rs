@@ -203,7 +203,7 @@ impl Connection {
     }
 
     /// True once the other side has closed it, whatever it said before.
-    pub(crate) fn is_cut_off(mut self) -> bool {
+    pub(crate) fn ends(mut self) -> bool {
         self.0.read_to_end(&mut Vec::new()).is_ok()
     }
 
