@@ -155,6 +155,13 @@ mod tests {
     const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
     #[test]
+    fn what_is_shown_names_the_type_and_not_the_value() {
+        let verifier = CodeVerifier::new(VERIFIER).unwrap();
+        assert_eq!(format!("{verifier:?}"), "CodeVerifier(…)");
+        assert_eq!(format!("{:?}", verifier.challenge()), "CodeChallenge(S256, …)");
+    }
+
+    #[test]
     fn pk_01_the_vector_of_rfc_7636_appendix_b_is_met() {
         let challenge = CodeChallenge::new(CodeChallengeMethod::S256, CHALLENGE).unwrap();
         let verifier = CodeVerifier::new(VERIFIER).unwrap();

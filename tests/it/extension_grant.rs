@@ -74,6 +74,7 @@ impl GrantType for EchoGrant {
         Ok(Approval::for_client()
             .member("now", Member::Number(request.now().as_secs()))
             .member("from", Member::Text(from))
+            .member("shown", Member::Text(format!("{request:?}")))
             .member("said", Member::Text(request.required_own_parameter("say")?.to_owned())))
     }
 }
@@ -90,6 +91,7 @@ fn it_is_told_the_parameters_the_time_and_the_address_of_the_request() {
     let answer = server.send(Http { peer: Some("192.0.2.1".parse().unwrap()), ..http }).ok();
     assert_eq!(answer.json["now"], server.clock_now().as_secs());
     assert_eq!((&answer.json["from"], &answer.json["said"]), (&"192.0.2.1".into(), &"hello".into()));
+    assert!(answer.json["shown"].as_str().unwrap().starts_with("Authenticated"), "{}", answer.body);
     for form in ["", "&say=", "&say=a&say=b"] {
         server.token(&format!("grant_type=urn:example:echo{form}")).refused(400, "invalid_request");
     }
