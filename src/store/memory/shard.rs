@@ -19,9 +19,11 @@ pub(super) struct Shard {
     /// An end that moves away, which most do, leaves an entry as it is, and there are left-over
     /// ones that mean nothing.
     expiry: Expiry,
-    /// What each client holds here; counted only while room is short.
-    clients: Option<HashMap<ClientId, Amount>>,
+    /// What each client holds here; counted only while room is short, and out of the way else.
+    clients: Option<Box<Held>>,
 }
+
+type Held = HashMap<ClientId, Amount>;
 
 /// How many entries that mean nothing the index of an empty shard may have.
 const LEFT_OVERS: usize = 64;
@@ -169,7 +171,7 @@ impl Shard {
     /// What the client holds here, if it matters.
     fn held_by(&mut self, client: &ClientId, budget: &Budget) -> Amount {
         if budget.is_short() {
-            let clients = self.clients.get_or_insert_with(|| count(&self.records));
+            let clients = self.clients.get_or_insert_with(|| Box::new(count(&self.records)));
             return clients.get(client).copied().unwrap_or_default();
         }
         if self.clients.is_some() && budget.has_plenty() {
@@ -190,8 +192,8 @@ impl Shard {
     }
 }
 
-fn count(records: &HashTable<Arc<Grant>>) -> HashMap<ClientId, Amount> {
-    let mut clients = HashMap::<_, Amount>::new();
+fn count(records: &HashTable<Arc<Grant>>) -> Held {
+    let mut clients = Held::new();
     for grant in records {
         let held = clients.entry_ref(grant.client()).or_default();
         *held = *held + Amount::of(grant);
@@ -211,8 +213,8 @@ impl Shard {
             && self.expiry.len() <= 2 * self.records.len() + LEFT_OVERS
     }
 
-    pub(super) fn clients(&self) -> Option<&HashMap<ClientId, Amount>> {
-        self.clients.as_ref()
+    pub(super) fn clients(&self) -> Option<&Held> {
+        self.clients.as_deref()
     }
 }
 

@@ -555,3 +555,8 @@ fn an_invalid_bound_is_named() {
     }
     assert!(builder().capacity(1).bytes(1).client_share(0.001).build().is_ok());
 }
+
+#[test]
+fn a_shard_takes_two_lines_of_the_cache() {
+    assert_eq!(size_of::<Padded>(), 128);
+}
