@@ -3,6 +3,7 @@
 mod bounds;
 mod budget;
 mod expiry;
+mod room;
 mod shard;
 #[cfg(test)]
 mod tests;
@@ -162,8 +163,9 @@ impl TokenStore for MemoryTokenStore {
         let now = grant.updated_at();
         let shard = self.shard(grant.id());
         for _ in 0..ATTEMPTS {
+            let mut given_up = None;
             let (answer, _looks) = {
-                let mut shard = shard.lock();
+                let mut shard = room::lock_to_add(shard, &mut given_up);
                 let looks = self.look_at_due(&mut shard, now);
                 (shard.insert(grant, &self.budget), looks)
             };
@@ -184,8 +186,9 @@ impl TokenStore for MemoryTokenStore {
         let now = grant.updated_at();
         let shard = self.shard(grant.id());
         for _ in 0..ATTEMPTS {
+            let mut given_up = None;
             let (answer, looks) = {
-                let mut shard = shard.lock();
+                let mut shard = room::lock_to_change(shard, &mut given_up);
                 let answer = shard.replace(grant, expected, &self.budget);
                 (answer, self.look_at_due(&mut shard, now))
             };
@@ -201,7 +204,8 @@ impl TokenStore for MemoryTokenStore {
     }
 
     async fn remove(&self, id: GrantId, expected: Option<Revision>) -> Result<Remove, StoreError> {
-        let removed = self.shard(id).lock().remove(id, expected, &self.budget);
+        let mut given_up = None;
+        let removed = room::lock_to_change(self.shard(id), &mut given_up).remove(id, expected, &self.budget);
         Ok(removed.map_or_else(|answer| answer, |_| Remove::Removed))
     }
 

@@ -8,7 +8,10 @@ use crate::clock::Timestamp;
 /// Of what has no end.
 pub(super) const NEVER: Timestamp = Timestamp::from_millis(u64::MAX);
 
-type Entry = (Timestamp, u64);
+pub(super) type Entry = (Timestamp, u64);
+
+/// By how many entries what is full becomes longer at least.
+const STEP: usize = 4;
 
 pub(super) struct Expiry {
     /// When the first entry is due, here beside the lock: most writes need not look further.
@@ -36,7 +39,6 @@ impl Expiry {
         }
         let entry = (due, key);
         if self.queue.back().is_none_or(|last| last.0 <= due) {
-            self.make_room();
             self.queue.push_back(entry);
         } else {
             self.others.push(Reverse(entry));
@@ -56,11 +58,50 @@ impl Expiry {
         taken.map(|(_, key)| key)
     }
 
-    /// A queue that doubles would be half empty.
-    fn make_room(&mut self) {
-        if self.queue.len() == self.queue.capacity() {
-            self.queue.reserve_exact(self.queue.len() / 4 + 4);
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.queue.len() < self.queue.capacity()
+            && (self.others.is_empty() || self.others.len() < self.others.capacity())
+    }
+
+    /// How long the queue and the others should be made; 0 where there is room. What a write looks at
+    /// gives up the place that it takes again.
+    pub(super) fn wanted(&self) -> (usize, usize) {
+        // What doubles would be half empty.
+        let longer = |length: usize, capacity: usize| {
+            if length == capacity { length + length / 4 + STEP } else { 0 }
+        };
+        // Most shards have no others.
+        let others =
+            if self.others.is_empty() { 0 } else { longer(self.others.len(), self.others.capacity()) };
+        (longer(self.queue.len(), self.queue.capacity()), others)
+    }
+
+    /// Goes on in these where they have more room, and leaves what it had.
+    pub(super) fn take(&mut self, queue: &mut VecDeque<Entry>, others: &mut Vec<Reverse<Entry>>) {
+        if queue.capacity() > self.queue.len() {
+            queue.extend(self.queue.drain(..));
+            std::mem::swap(&mut self.queue, queue);
         }
+        if others.capacity() > self.others.len() {
+            let mut old = std::mem::take(&mut self.others).into_vec();
+            others.append(&mut old);
+            self.others = std::mem::replace(others, old).into();
+        }
+    }
+
+    /// All entries anew, in `others`, which has room for them; leaves what it had.
+    pub(super) fn renew(
+        &mut self,
+        entries: impl Iterator<Item = Entry>,
+        queue: &mut VecDeque<Entry>,
+        others: &mut Vec<Reverse<Entry>>,
+    ) {
+        std::mem::swap(&mut self.queue, queue);
+        others.extend(entries.filter(|entry| entry.0 != NEVER).map(Reverse));
+        let old = std::mem::take(&mut self.others).into_vec();
+        self.others = std::mem::replace(others, old).into();
+        self.first = self.soonest();
     }
 
     fn soonest(&self) -> Timestamp {
@@ -69,20 +110,16 @@ impl Expiry {
     }
 }
 
-impl FromIterator<Entry> for Expiry {
-    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
-        let others = entries.into_iter().filter(|entry| entry.0 != NEVER).map(Reverse).collect();
-        let mut expiry = Self { others, ..Self::default() };
-        expiry.first = expiry.soonest();
-        expiry
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     impl Expiry {
+        /// What it can hold without more memory.
+        pub(in super::super) fn capacities(&self) -> (usize, usize) {
+            (self.queue.capacity(), self.others.capacity())
+        }
+
         /// Is there an entry for `key` that is due at `end` or before?
         pub(in super::super) fn contains(&self, key: u64, end: Timestamp) -> bool {
             let others = self.others.iter().map(|Reverse(entry)| entry);
@@ -98,13 +135,23 @@ mod tests {
         Timestamp::from_millis(millis)
     }
 
+    fn make_room(expiry: &mut Expiry) {
+        let (queue, others) = expiry.wanted();
+        expiry.take(&mut VecDeque::with_capacity(queue), &mut Vec::with_capacity(others));
+    }
+
     #[test]
     fn a_long_queue_is_never_half_empty() {
         let mut expiry = Expiry::default();
         for key in 0..10_000 {
+            make_room(&mut expiry);
             expiry.enter(at(key), key);
             let spare = expiry.queue.capacity() - expiry.queue.len();
-            assert!(spare <= expiry.queue.len() / 4 + 4, "{spare} of {}", expiry.queue.len());
+            assert!(
+                (0..=expiry.queue.len() / 4 + STEP).contains(&spare),
+                "{spare} of {}",
+                expiry.queue.len()
+            );
         }
     }
 
@@ -113,11 +160,14 @@ mod tests {
         let dues = [50, 20, 60, 60, 10, 70, 55, u64::MAX, 20];
         let mut entered = Expiry::default();
         for (key, due) in (0..).zip(dues) {
+            make_room(&mut entered);
             entered.enter(at(due), key);
             assert!(entered.is_in_order());
         }
-        let collected: Expiry = dues.into_iter().map(at).zip(0..).collect();
-        for mut expiry in [entered, collected] {
+        let mut renewed = Expiry::default();
+        renewed.enter(at(1), 100);
+        renewed.renew(dues.into_iter().map(at).zip(0..), &mut VecDeque::new(), &mut Vec::new());
+        for mut expiry in [entered, renewed] {
             assert_eq!(expiry.len(), 8);
             assert_eq!(expiry.take_due(at(9)), None);
             let mut taken = Vec::new();

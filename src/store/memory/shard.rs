@@ -11,6 +11,7 @@ use crate::id::{ClientId, GrantId};
 use super::super::{GrantQuery, Insert, Remove};
 use super::budget::{Amount, Budget};
 use super::expiry::{Expiry, NEVER};
+use super::room::{Room, Wanted};
 
 #[derive(Default)]
 pub(super) struct Shard {
@@ -81,9 +82,7 @@ impl Shard {
         if due_of(&grant) < due_of(record) {
             self.expiry.enter(due_of(&grant), key);
         }
-        let old = std::mem::replace(record, grant);
-        self.forget_left_overs();
-        Ok(Some(old))
+        Ok(Some(std::mem::replace(record, grant)))
     }
 
     /// The record that was removed.
@@ -101,7 +100,6 @@ impl Shard {
         }
         let (grant, _) = entry.remove();
         self.release(grant.client(), Amount::of(&grant), budget);
-        self.forget_left_overs();
         Ok(grant)
     }
 
@@ -138,11 +136,53 @@ impl Shard {
         found.into_iter().map(|(_, grant)| Arc::clone(grant)).collect()
     }
 
-    /// Makes the index anew when most of it means nothing.
-    fn forget_left_overs(&mut self) {
-        if self.expiry.len() > 2 * self.records.len() + LEFT_OVERS {
-            self.expiry = self.records.iter().map(|grant| (due_of(grant), key(grant.id()))).collect();
+    /// Is there room for one more record?
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.records.len() < self.records.capacity() && self.expiry.has_room()
+    }
+
+    /// What the next write may be short of.
+    pub(super) fn wanted(&self) -> Wanted {
+        let records = if self.records.len() == self.records.capacity() { self.more_places() } else { 0 };
+        if self.has_left_overs() {
+            return Wanted { records, queue: 0, others: self.records.len() + LEFT_OVERS };
         }
+        let (queue, others) = self.expiry.wanted();
+        Wanted { records, queue, others }
+    }
+
+    /// A table is full when places that were given up cannot be used again, too. It is made anew then,
+    /// and larger if it is well filled.
+    fn more_places(&self) -> usize {
+        let places = match self.records.num_buckets() {
+            buckets @ ..8 => buckets.saturating_sub(1),
+            buckets => buckets / 8 * 7,
+        };
+        if places == 0 || self.records.len() > places / 4 * 3 { places + 1 } else { places }
+    }
+
+    /// Goes on in what `room` has more of, and leaves what it had there.
+    pub(super) fn take(&mut self, room: &mut Room) {
+        if room.records.capacity() > self.records.len() {
+            for grant in self.records.drain() {
+                room.records.insert_unique(key(grant.id()), grant, |grant| key(grant.id()));
+            }
+            std::mem::swap(&mut self.records, &mut room.records);
+        }
+        // Others may have done it, or added records, while the lock was not held.
+        if self.has_left_overs() && room.others.capacity() >= self.records.len() {
+            let entries = self.records.iter().map(|grant| (due_of(grant), key(grant.id())));
+            self.expiry.renew(entries, &mut room.queue, &mut room.others);
+        } else {
+            self.expiry.take(&mut room.queue, &mut room.others);
+        }
+    }
+
+    /// Does most of the index mean nothing?
+    #[inline]
+    pub(super) fn has_left_overs(&self) -> bool {
+        self.expiry.len() > 2 * self.records.len() + LEFT_OVERS
     }
 
     fn resize(&mut self, client: &ClientId, from: usize, to: usize, budget: &Budget) -> bool {
@@ -210,7 +250,13 @@ impl Shard {
         };
         self.expiry.is_in_order()
             && self.records.iter().all(in_time)
-            && self.expiry.len() <= 2 * self.records.len() + LEFT_OVERS
+            // One write may go beyond it, by its own record and by those it looked at.
+            && self.expiry.len() <= 2 * self.records.len() + LEFT_OVERS + 3
+    }
+
+    /// What it can hold without more memory.
+    pub(super) fn capacities(&self) -> (usize, (usize, usize)) {
+        (self.records.num_buckets(), self.expiry.capacities())
     }
 
     pub(super) fn clients(&self) -> Option<&Held> {
