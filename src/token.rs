@@ -241,6 +241,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shown_of_a_token_is_no_more_than_its_record() {
+        let presented = Presented { id: GrantId::from_bytes([1; 16]), secret: secret(2) };
+        assert_eq!(format!("{presented:?}"), format!("Presented({}, …)", presented.id));
+        assert_eq!(format!("{:?}", presented.digest()), "Digest(…)");
+    }
+
+    #[test]
     fn a_token_is_64_characters_after_its_prefix_and_read_back() {
         for prefix in ["", "grt_"] {
             let format = TokenFormat::new(prefix);

@@ -97,23 +97,34 @@ pub(super) fn generate(
 ) -> Result<(ClientSecret, HashedSecret), EntropyError> {
     let seed = Seed::draw(entropy)?;
     let key = seed.derive(SeedLabel::ClientSecret);
-    // Bytes past the last multiple of 62 are passed over, so that all letters are as likely.
     let letters = (0_u64..).flat_map(|block| {
         let parts: [&[u8]; 2] = [key.as_slice(), &block.to_be_bytes()];
         *Digest::of_parts("grantor/client-secret/1", &parts).as_bytes()
     });
-    let letters = letters.filter(|byte| *byte < 248).filter_map(|byte| ALPHABET.get(usize::from(byte % 62)));
-    let text: Zeroizing<String> =
-        Zeroizing::new(letters.take(LENGTH).map(|byte| char::from(*byte)).collect());
+    let letters = letters.filter_map(letter).map(char::from);
+    let text: Zeroizing<String> = Zeroizing::new(letters.take(LENGTH).collect());
     let secret = ClientSecret::new(text.as_str());
     let hashed = HashedSecret::sha256(&secret);
     Ok((secret, hashed))
+}
+
+/// Bytes past the last multiple of 62 are passed over, so that all letters are as likely.
+fn letter(byte: u8) -> Option<u8> {
+    (byte < 248).then(|| ALPHABET.get(usize::from(byte % 62)).copied()).flatten()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::entropy::SystemEntropy;
+
+    #[test]
+    fn each_letter_comes_of_as_many_bytes() {
+        let letters: Vec<u8> = (0..=u8::MAX).filter_map(letter).collect();
+        for letter in ALPHABET {
+            assert_eq!(letters.iter().filter(|own| *own == letter).count(), 4, "{}", char::from(*letter));
+        }
+    }
 
     #[test]
     fn seed_c06_generated_secrets_are_long_alphanumeric_and_all_different() {

@@ -547,3 +547,29 @@ fn a_reply_taken_apart_has_all_that_it_had() {
     assert_eq!(headers, whole.headers().collect::<Vec<_>>());
     assert!(headers.iter().any(|(name, _)| *name == "www-authenticate"));
 }
+
+#[test]
+fn what_a_client_can_mend_is_described_and_what_is_nobodys_business_is_not() {
+    let h = Harness::new();
+    let described = |answer: &Answer| answer.text("error_description").unwrap().to_owned();
+    let scope = |text: &str| {
+        described(
+            &h.token(&format!("grant_type=client_credentials&scope={text}")).refused(400, "invalid_scope"),
+        )
+    };
+    assert_eq!(scope("%22"), "The scope is malformed.");
+    assert_eq!(scope("z"), "The scope is unknown or exceeds what may be granted.");
+
+    let code = h.code();
+    let exchange = |form: &str| described(&h.token(form).refused(400, "invalid_grant"));
+    let right = exchange_form(&code);
+    let wrong_verifier = right.replace(VERIFIER, &VERIFIER.replace('d', "e"));
+    assert_eq!(exchange(&wrong_verifier), "code_verifier does not match the code_challenge.");
+    let elsewhere = right.replace("%2Fcb", "%2Fother");
+    assert_eq!(exchange(&elsewhere), "redirect_uri differs from the authorization request.");
+    let nobodys = "The code or token is invalid, expired, revoked or used up.";
+    assert_eq!(exchange(&exchange_form("nonsense")), nobodys);
+    h.token(&right).ok();
+    assert_eq!(exchange(&right), nobodys);
+    assert_eq!(exchange(&refresh_form("nonsense")), nobodys);
+}

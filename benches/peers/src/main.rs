@@ -180,7 +180,7 @@ impl Options {
         parts::parsers(clients, say);
         say(String::new());
         parts::steps(clients, say);
-        say("\n| issuing, one after the other | median, µs | 99.99 %, µs | longest, µs |".to_owned());
+        say("\n| issuing, one after the other, the quietest of five runs | median, µs | 99.99 %, µs | longest, µs |".to_owned());
         say("|---|--:|--:|--:|".to_owned());
         parts::longest(self.up_to_a_million(), clients, say);
         say(String::new());

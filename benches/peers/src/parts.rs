@@ -170,12 +170,37 @@ fn nanos_each(one: impl Fn(usize), batch: impl FnOnce()) -> f64 {
     begin.elapsed().as_nanos() as f64 / BATCH as f64
 }
 
-/// A lock is held no longer than the request takes in which it is.
+/// A lock is held no longer than the request takes in which it is. What the machine does beside
+/// it comes at other times in each run, what a request does comes in all: the quietest of some runs
+/// counts.
 pub fn longest(grants: usize, clients: &[Registration], say: &mut impl FnMut(String)) {
+    const RUNS: usize = 5;
+    let runs: Vec<[Took; 2]> = (0..RUNS).map(|_| one_after_the_other(grants, clients)).collect();
+    let names =
+        [format!("the first {grants} are issued, tables grow"), "as many again, while those expire".into()];
+    for (at, name) in names.iter().enumerate() {
+        let least = |part: fn(&Took) -> f64| {
+            runs.iter().map(|run| part(&run[at])).min_by(f64::total_cmp).unwrap_or_default()
+        };
+        let (median, rare, longest) =
+            (least(|took| took.median), least(|took| took.rare), least(|took| took.longest));
+        say(format!("| {name} | {median:.1} | {rare:.0} | {longest:.0} |"));
+    }
+}
+
+/// Microseconds.
+struct Took {
+    median: f64,
+    rare: f64,
+    longest: f64,
+}
+
+/// While so many are issued, and as many again when those have expired.
+fn one_after_the_other(grants: usize, clients: &[Registration]) -> [Took; 2] {
     let server = Grantor::new(clients);
     let body = format!("grant_type=client_credentials&scope={ASKED}");
     let posts: Vec<Post> = clients.iter().map(|own| own.post(body.clone())).collect();
-    let mut say_longest = |what: &str| {
+    let issue_all = || {
         let mut took: Vec<Duration> = (0..grants)
             .map(|at| {
                 let begin = Instant::now();
@@ -185,11 +210,11 @@ pub fn longest(grants: usize, clients: &[Registration], say: &mut impl FnMut(Str
             .collect();
         took.sort_unstable();
         let micros = |part: f64| took[((took.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e6;
-        say(format!("| {what} | {:.1} | {:.0} | {:.0} |", micros(0.5), micros(0.9999), micros(1.0)));
+        Took { median: micros(0.5), rare: micros(0.9999), longest: micros(1.0) }
     };
-    say_longest(&format!("the first {grants} are issued, tables grow"));
+    let first = issue_all();
     server.pass_an_hour();
-    say_longest("as many again, while those expire");
+    [first, issue_all()]
 }
 
 /// Passwords that come all at once: some wait, the others are told to come again.
