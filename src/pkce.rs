@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use subtle::ConstantTimeEq as _;
 
-use crate::token::Digest;
+use crate::token::{self, Digest};
 
 /// A text that is not a code challenge or code verifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,9 +96,9 @@ impl CodeChallenge {
                 let mut challenge = [0; 43];
                 let digest = Digest::of(verifier.0.as_bytes());
                 let written = URL_SAFE_NO_PAD.encode_slice(digest.as_bytes(), &mut challenge).is_ok();
-                written && bool::from(self.value.as_bytes().ct_eq(&challenge))
+                written && token::is_same(self.value.as_bytes(), &challenge)
             }
-            CodeChallengeMethod::Plain => self.value.as_bytes().ct_eq(verifier.0.as_bytes()).into(),
+            CodeChallengeMethod::Plain => token::is_same(self.value.as_bytes(), verifier.0.as_bytes()),
         }
     }
 }
@@ -144,7 +143,12 @@ fn check(value: &str) -> Result<(), InvalidPkce> {
     }
     let unreserved =
         |byte| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~');
-    if value.bytes().all(unreserved) { Ok(()) } else { Err(InvalidPkce::Character) }
+    // Without shortcuts, so that many can be looked at at once.
+    if value.bytes().fold(true, |all, byte| all & unreserved(byte)) {
+        Ok(())
+    } else {
+        Err(InvalidPkce::Character)
+    }
 }
 
 #[cfg(test)]

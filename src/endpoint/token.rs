@@ -37,24 +37,21 @@ use super::{authenticate, scope, settle};
 #[must_use]
 pub struct TokenRequest<'a> {
     header: HeaderCredentials<'a>,
-    parameters: Parameters<'a>,
+    pub(crate) parameters: Parameters<'a>,
     peer: Option<IpAddr>,
 }
 
 impl<'a> TokenRequest<'a> {
     /// A request with this `grant_type`.
     pub fn new(grant_type: impl Into<Cow<'a, str>>) -> Self {
-        let mut parameters = Parameters::default();
-        parameters.set(Parameter::GrantType, grant_type.into());
-        Self { header: HeaderCredentials::Absent, parameters, peer: None }
+        let mut request = Self::empty(HeaderCredentials::Absent, None);
+        request.parameters.set(Parameter::GrantType, grant_type.into());
+        request
     }
 
-    pub(crate) fn from_parts(
-        header: HeaderCredentials<'a>,
-        parameters: Parameters<'a>,
-        peer: Option<IpAddr>,
-    ) -> Self {
-        Self { header, parameters, peer }
+    /// Without any parameter yet.
+    pub(crate) fn empty(header: HeaderCredentials<'a>, peer: Option<IpAddr>) -> Self {
+        Self { header, parameters: Parameters::default(), peer }
     }
 
     /// From this address, for the [`AttemptLimiter`](crate::limiter::AttemptLimiter).

@@ -21,24 +21,21 @@ use crate::parameters::Parameters;
 #[must_use]
 pub struct TokenQuery<'a> {
     pub(super) header: HeaderCredentials<'a>,
-    pub(super) parameters: Parameters<'a>,
+    pub(crate) parameters: Parameters<'a>,
     pub(super) peer: Option<IpAddr>,
 }
 
 impl<'a> TokenQuery<'a> {
     /// About this token.
     pub fn new(token: impl Into<Cow<'a, str>>) -> Self {
-        let mut parameters = Parameters::default();
-        parameters.set(Parameter::Token, token.into());
-        Self { header: HeaderCredentials::Absent, parameters, peer: None }
+        let mut query = Self::empty(HeaderCredentials::Absent, None);
+        query.parameters.set(Parameter::Token, token.into());
+        query
     }
 
-    pub(crate) fn from_parts(
-        header: HeaderCredentials<'a>,
-        parameters: Parameters<'a>,
-        peer: Option<IpAddr>,
-    ) -> Self {
-        Self { header, parameters, peer }
+    /// Without any parameter yet.
+    pub(crate) fn empty(header: HeaderCredentials<'a>, peer: Option<IpAddr>) -> Self {
+        Self { header, parameters: Parameters::default(), peer }
     }
 
     /// From this address, for the [`AttemptLimiter`](crate::limiter::AttemptLimiter).

@@ -9,13 +9,13 @@ use super::basic::{self, Authorization};
 use super::form::{self, FormError, FormLimits};
 use super::request::{Header, Repeated, Request};
 
-pub(super) fn parameters(form: &[u8]) -> Result<Parameters<'_>, Error> {
-    let mut parameters = Parameters::default();
+/// Adds those of `form` to `parameters`, which are large enough to be worth not moving about.
+pub(super) fn parameters<'a>(form: &'a [u8], parameters: &mut Parameters<'a>) -> Result<(), Error> {
     for pair in form::pairs(form, FormLimits::default()) {
         let (name, value) = pair.map_err(failure)?;
         parameters.push(name, value);
     }
-    Ok(parameters)
+    Ok(())
 }
 
 fn failure(error: FormError) -> RequestFailure {
@@ -33,7 +33,9 @@ impl<'a> AuthorizationRequest<'a> {
     /// # Errors
     /// When it is not well-formed form data. There is no client to redirect to then.
     pub fn from_query(query: &'a str) -> Result<Self, Error> {
-        parameters(query.as_bytes()).map(Self::from_parameters)
+        let mut all = Parameters::default();
+        parameters(query.as_bytes(), &mut all)?;
+        Ok(Self::from_parameters(all))
     }
 }
 

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use crate::endpoint::TokenQuery;
 use crate::error::Error;
 use crate::event::Event;
+use crate::parameters::Parameters;
 use crate::server::AuthorizationServer;
 
-use super::basic::Authorization;
 use super::parse;
 use super::reply::Reply;
 use super::request::Request;
@@ -19,7 +19,8 @@ pub(super) async fn introspect(
 ) -> Result<Reply, Error> {
     let report = |error: &Error| report_introspection(server, error);
     let header = parse::authorization(request).inspect_err(report)?;
-    let query = read(request, header.as_ref(), peer).inspect_err(report)?;
+    let mut query = TokenQuery::empty(parse::credentials(header.as_ref()), peer);
+    read(request, &mut query.parameters).inspect_err(report)?;
     let told = server.introspection(&query).await?;
     let username = match told.active().and_then(|token| token.subject()) {
         Some(subject) => server.username(subject).await?,
@@ -35,18 +36,15 @@ pub(super) async fn revoke(
 ) -> Result<Reply, Error> {
     let report = |error: &Error| report_revocation(server, error);
     let header = parse::authorization(request).inspect_err(report)?;
-    let query = read(request, header.as_ref(), peer).inspect_err(report)?;
+    let mut query = TokenQuery::empty(parse::credentials(header.as_ref()), peer);
+    read(request, &mut query.parameters).inspect_err(report)?;
     server.revocation(&query).await?;
     Ok(Reply::empty(200).with("cache-control", "no-store"))
 }
 
-fn read<'a>(
-    request: &Request<'a>,
-    header: Option<&'a Authorization>,
-    peer: Option<IpAddr>,
-) -> Result<TokenQuery<'a>, Error> {
+fn read<'a>(request: &Request<'a>, parameters: &mut Parameters<'a>) -> Result<(), Error> {
     parse::check_media_type(request)?;
-    Ok(TokenQuery::from_parts(parse::credentials(header), parse::parameters(request.body)?, peer))
+    parse::parameters(request.body, parameters)
 }
 
 /// What is refused before the server sees it is reported all the same.
