@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor::TokenQuery;
 use grantor::store::{MemoryClientStore, MemoryTokenStore};
 use grantor::testing::{Fault, Faults, FaultyStore, Method, block_on};
@@ -136,6 +138,38 @@ fn seed_e04_either_token_kills_both_an_unknown_one_is_a_no_op_and_each_client_ha
     // An administrator may end any.
     assert!(block_on(server.server.revoke(second.access_token())).unwrap());
     assert!(!server.is_active(second.access_token()));
+}
+
+#[test]
+fn a_refresh_token_put_together_from_others_revokes_nothing() {
+    let server = Harness::new();
+    // Id, family, generation and the part that rotates.
+    let parts = |token: &str| {
+        let bytes = URL_SAFE_NO_PAD.decode(token).unwrap();
+        [0..16, 16..28, 28..32, 32..48].map(|part| bytes[part].to_vec())
+    };
+    let other = parts(server.login().refresh_token());
+    let first = server.login();
+    let second = server.token(&refresh_form(first.refresh_token()));
+    let third = server.token(&refresh_form(second.refresh_token()));
+    let rotated = [first.refresh_token(), second.refresh_token(), third.refresh_token()].map(parts);
+    let [id, own, ..] = &rotated[2];
+    for family in [own, &other[1]] {
+        for (generation, from) in rotated.iter().enumerate() {
+            for (rotating, part) in rotated.iter().chain([&other]).enumerate() {
+                if family == own && generation == rotating && generation > 0 {
+                    continue;
+                }
+                let token =
+                    URL_SAFE_NO_PAD.encode([id, family, &from[2], &part[3]].map(Vec::as_slice).concat());
+                done(&revoke(&server, &format!("token={token}")));
+                assert!(server.is_active(third.access_token()), "{generation} with the part of {rotating}");
+            }
+        }
+    }
+    // Whoever holds the one before may have lost the answer that had the last.
+    done(&revoke(&server, &format!("token={}", second.refresh_token())));
+    assert!(!server.is_active(third.access_token()));
 }
 
 #[test]
