@@ -157,15 +157,11 @@ fn check_path_and_query(parts: &Parts<'_>) -> Result<(), InvalidRedirectUri> {
 /// Host and port; an authority that is neither comes back whole, as a host that no check admits.
 pub(super) fn split_authority(authority: &str) -> (&str, Option<&str>) {
     let host_end = match authority.find(']') {
-        Some(bracket) if authority.starts_with('[') => bracket + 1,
-        _ => authority.find(':').unwrap_or(authority.len()),
+        Some(bracket) => bracket + 1,
+        None => authority.find(':').unwrap_or(authority.len()),
     };
     let (host, rest) = authority.split_at(host_end);
-    match rest.strip_prefix(':') {
-        Some(port) => (host, Some(port)),
-        None if rest.is_empty() => (host, None),
-        None => (authority, None),
-    }
+    rest.strip_prefix(':').map_or((authority, None), |port| (host, Some(port)))
 }
 
 /// Host and everything after the port of an `http` URI on loopback.

@@ -220,6 +220,24 @@ fn ru_06_plain_http_is_refused_outside_loopback() {
 }
 
 #[test]
+fn brackets_are_for_ipv6_addresses_alone() {
+    refuses_to_register(&[
+        "https://a]/cb",
+        "https://a]b/cb",
+        "https://a]:1/cb",
+        "https://a:1]/cb",
+        "https://a:1]:2/cb",
+        "https://[::1]b/cb",
+        "https://[::1/cb",
+        "https://::1]/cb",
+        "http://127.0.0.1]:1/cb",
+        "http://127.0.0.1:1]:2/cb",
+        "com.example.app://a]:1/cb",
+        "com.example.app://[::1]:1/cb",
+    ]);
+}
+
+#[test]
 fn ru_07_a_redirect_uri_is_absolute_and_has_no_fragment() {
     let h = registered(&["https://c.example/cb"]);
     let bad = [
