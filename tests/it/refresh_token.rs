@@ -1,8 +1,10 @@
 //! The refresh token grant (RFC 6749 §6, RFC 9700 §4.14.2).
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use grantor::testing::block_on;
+use grantor::store::{MemoryClientStore, MemoryTokenStore};
+use grantor::testing::{SeededEntropy, block_on};
 use grantor::{GrantTypeName, RefreshLimit, ServerKey, Settings};
 
 use crate::support::*;
@@ -306,6 +308,53 @@ fn rt_12_an_idle_token_expires() {
     server.events.take();
     server.token(&refresh_form(second.refresh_token())).refused(400, "invalid_grant");
     assert!(server.events.saw("RefreshIdle"));
+}
+
+/// A server whose refresh tokens do not rotate, on a store that has been there under other settings.
+fn keeping_on(tokens: &Arc<MemoryTokenStore>, access: u64, idle: u64) -> Harness {
+    let settings = Settings::default()
+        .access_token_lifetime(Duration::from_secs(access))
+        .refresh_token_idle_lifetime(Duration::from_secs(idle));
+    let setup = Setup::default().clients([app().rotate_refresh_tokens(false)]).settings(settings);
+    let clients = Arc::new(MemoryClientStore::from_iter(setup.clients.clone()));
+    let entropy = SeededEntropy::new(access + idle);
+    setup.build_with(Arc::clone(&clients), Arc::clone(tokens), clients, |builder| builder.entropy(entropy))
+}
+
+#[test]
+fn rt_12_the_idle_time_of_a_kept_token_is_written_once_it_has_moved_by_a_sixteenth() {
+    let tokens = Arc::new(MemoryTokenStore::new());
+    let server = keeping_on(&tokens, 10, 1600);
+    let login = server.login();
+    let end = |server: &Harness| {
+        server.token(&refresh_form(login.refresh_token())).ok();
+        let told = server.introspect(login.refresh_token());
+        told.active().unwrap().expires_at().unwrap().since(START).as_secs()
+    };
+    server.advance(100);
+    assert_eq!(end(&server), 1600);
+    server.advance(1);
+    assert_eq!(end(&server), 1701);
+    // Since then, less was allowed: by a sixteenth of it, and by more.
+    for (idle, expected) in [(1504, 1701), (1500, 1603)] {
+        let server = keeping_on(&tokens, 10, idle);
+        server.advance(103);
+        assert_eq!(end(&server), expected, "{idle}");
+    }
+}
+
+#[test]
+fn rt_15_a_child_under_a_longer_lifetime_than_its_parent_knew_lives_it_out() {
+    let tokens = Arc::new(MemoryTokenStore::new());
+    let login = keeping_on(&tokens, 10, 1600).login();
+    let server = keeping_on(&tokens, 3600, 1600);
+    server.advance(1);
+    let child = server.token(&refresh_form(login.refresh_token())).ok();
+    server.advance(3599);
+    block_on(server.server.purge_expired(1000)).unwrap();
+    assert!(server.is_active(child.access_token()));
+    server.advance(1);
+    assert!(!server.is_active(child.access_token()));
 }
 
 #[test]
