@@ -194,6 +194,13 @@ mod tests {
     }
 
     #[test]
+    fn a_header_may_be_as_long_as_the_limit() {
+        let of_length = |length: usize| format!("Basic{}aWQ6cw", " ".repeat(length - "BasicaWQ6cw".len()));
+        assert_eq!(read(of_length(MAX_HEADER_BYTES)), Some((pair("id", "s"), None)));
+        assert_eq!(read(of_length(MAX_HEADER_BYTES + 1)), None);
+    }
+
+    #[test]
     fn what_is_not_basic_credentials_is_refused() {
         let long = basic(format!("id:{}", "x".repeat(6 * 1024)));
         assert!(long.len() > MAX_HEADER_BYTES);

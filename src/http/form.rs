@@ -197,6 +197,7 @@ mod tests {
             ("c%6fde=%6a%6A", [("code", "jj")]),
             ("a=b=c==", [("a", "b=c==")]),
             ("a+b=c+d", [("a b", "c d")]),
+            ("+=++", [(" ", "  ")]),
             ("a=sixteen-are-plain+and-more", [("a", "sixteen-are-plain and-more")]),
             ("a", [("a", "")]),
             ("a=", [("a", "")]),
