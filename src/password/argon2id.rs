@@ -25,8 +25,18 @@ pub(super) trait Hashing: Send + Sync {
     fn hash(&self, arena: &mut Arena, password: &str, salt: &[u8]) -> Result<PasswordHash, VerifierError>;
 }
 
-/// Argon2id with this cost for new hashes, and for passwords of users that there are not.
-pub(super) struct Argon2id(pub(super) Cost);
+pub(super) struct Argon2id {
+    /// Of new hashes.
+    cost: Cost,
+    /// What passwords of users that there are not are compared with.
+    nobody: PasswordHash,
+}
+
+impl Argon2id {
+    pub(super) fn new(cost: Cost) -> Self {
+        Self { cost, nobody: PasswordHash::new(cost, &[0; 16], &[0; HASH_LENGTH]) }
+    }
+}
 
 impl Hashing for Argon2id {
     fn verify(
@@ -35,23 +45,20 @@ impl Hashing for Argon2id {
         hash: Option<&PasswordHash>,
         password: &str,
     ) -> Result<Verdict, VerifierError> {
-        let known = hash.and_then(|hash| Some((hash.cost, hash.parts()?)));
-        let Some((cost, (salt, expected))) = known else {
-            // As much work, for the same answer as a wrong password gets.
-            compute(arena, self.0, password, &[0; 16], HASH_LENGTH)?;
-            return Ok(Verdict::Wrong);
-        };
-        let computed = compute(arena, cost, password, &salt, expected.len())?;
-        if !bool::from(computed.as_slice().ct_eq(&expected)) {
+        // As much work in either case, for the same answer as a wrong password gets.
+        let known = hash.unwrap_or(&self.nobody);
+        let (salt, expected) = known.parts().ok_or_else(|| VerifierError::Failed("no hash".into()))?;
+        let computed = compute(arena, known.cost, password, &salt, expected.len())?;
+        if !bool::from(computed.as_slice().ct_eq(&expected)) || hash.is_none() {
             return Ok(Verdict::Wrong);
         }
-        let is_weak = cost.is_weaker_than(self.0) || expected.len() < HASH_LENGTH;
+        let is_weak = known.cost.is_weaker_than(self.cost) || expected.len() < HASH_LENGTH;
         Ok(if is_weak { Verdict::RightButWeak } else { Verdict::Right })
     }
 
     fn hash(&self, arena: &mut Arena, password: &str, salt: &[u8]) -> Result<PasswordHash, VerifierError> {
-        let hash = compute(arena, self.0, password, salt, HASH_LENGTH)?;
-        Ok(PasswordHash::new(self.0, salt, &hash))
+        let hash = compute(arena, self.cost, password, salt, HASH_LENGTH)?;
+        Ok(PasswordHash::new(self.cost, salt, &hash))
     }
 }
 

@@ -155,7 +155,7 @@ impl HashPoolBuilder {
     /// When the cost is out of range, or a thread could not be started.
     pub fn build(self) -> Result<HashPool, InvalidHashPool> {
         self.cost.check()?;
-        let hashing = Box::new(Argon2id(self.cost));
+        let hashing = Box::new(Argon2id::new(self.cost));
         HashPool::start(hashing, self)
     }
 }
