@@ -126,14 +126,13 @@ async fn check(
     // The same is done for all, so that time does not tell which clients there are.
     let client = found.unwrap_or_else(|| Arc::clone(&core.nobody));
     let checked = client.check_secret(method, credentials.secret, now);
-    std::hint::black_box(&checked);
+    // Only where a secret was chosen by a person is it worth guessing at.
+    let may_be_chosen = client.chosen_secrets(now).next().is_some();
+    std::hint::black_box((&checked, may_be_chosen));
     Ok(match checked {
         _ if !is_known => Checked::Wrong(ClientFailure::Unknown(id)),
         Ok(()) => Checked::Right(client),
-        // Only where a secret was chosen by a person is it worth guessing at.
-        Err(ClientFailure::WrongSecret(_)) if client.chosen_secrets(now).next().is_some() => {
-            Checked::MayBeChosen(client)
-        }
+        Err(ClientFailure::WrongSecret(_)) if may_be_chosen => Checked::MayBeChosen(client),
         Err(failure) => Checked::Wrong(failure),
     })
 }
