@@ -6,7 +6,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::token::{self, Digest};
+use crate::secret;
+use crate::token::Digest;
 
 /// A text that is not a code challenge or code verifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,9 +97,9 @@ impl CodeChallenge {
                 let mut challenge = [0; 43];
                 let digest = Digest::of(verifier.0.as_bytes());
                 let written = URL_SAFE_NO_PAD.encode_slice(digest.as_bytes(), &mut challenge).is_ok();
-                written && token::is_same(self.value.as_bytes(), &challenge)
+                written && secret::is_same(self.value.as_bytes(), &challenge)
             }
-            CodeChallengeMethod::Plain => token::is_same(self.value.as_bytes(), verifier.0.as_bytes()),
+            CodeChallengeMethod::Plain => secret::is_same(self.value.as_bytes(), verifier.0.as_bytes()),
         }
     }
 }

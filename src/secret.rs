@@ -8,6 +8,8 @@ mod wiped;
 
 use std::fmt;
 
+use subtle::ConstantTimeEq as _;
+
 pub(crate) use wiped::{Wiped, WipedText};
 
 macro_rules! secret {
@@ -75,9 +77,35 @@ secret! {
     Password
 }
 
+/// Takes the same time for each pair of one length.
+pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
+    // Words compare faster than bytes, and as blindly.
+    let (words, bytes) = one.as_chunks::<8>();
+    let (other_words, other_bytes) = other.as_chunks::<8>();
+    let same = words.iter().zip(other_words).fold(bytes.ct_eq(other_bytes), |same, (word, other)| {
+        same & u64::from_ne_bytes(*word).ct_eq(&u64::from_ne_bytes(*other))
+    });
+    one.len() == other.len() && same.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_byte_counts_when_two_are_compared() {
+        let mut text: Vec<u8> = (0..45).collect();
+        for end in 0..text.len() {
+            let whole = text.get(..end).unwrap().to_vec();
+            assert!(is_same(&whole, &whole));
+            assert!(!is_same(&whole, text.get(..=end).unwrap()));
+            for at in 0..end {
+                text[at] ^= 0x10;
+                assert!(!is_same(&whole, &text[..end]), "{at} of {end}");
+                text[at] ^= 0x10;
+            }
+        }
+    }
     use static_assertions::assert_not_impl_any;
 
     macro_rules! guarded {

@@ -11,10 +11,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 
 use crate::id::GrantId;
-use crate::secret::Wiped;
+use crate::secret::{self, Wiped};
 
 const ID_BYTES: usize = 16;
 const SECRET_BYTES: usize = 32;
@@ -54,7 +53,7 @@ impl Digest {
 
 impl PartialEq for Digest {
     fn eq(&self, other: &Self) -> bool {
-        is_same(&self.0, &other.0)
+        secret::is_same(&self.0, &other.0)
     }
 }
 
@@ -64,17 +63,6 @@ impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Digest(…)")
     }
-}
-
-/// Takes the same time for each pair of one length.
-pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
-    // Words compare faster than bytes, and as blindly.
-    let (words, bytes) = one.as_chunks::<8>();
-    let (other_words, other_bytes) = other.as_chunks::<8>();
-    let same = words.iter().zip(other_words).fold(bytes.ct_eq(other_bytes), |same, (word, other)| {
-        same & u64::from_ne_bytes(*word).ct_eq(&u64::from_ne_bytes(*other))
-    });
-    one.len() == other.len() && same.into()
 }
 
 /// Writes and reads token strings under one prefix.
@@ -250,21 +238,6 @@ mod tests {
         let presented = Presented { id: GrantId::from_bytes([1; 16]), secret: secret(2) };
         assert_eq!(format!("{presented:?}"), format!("Presented({}, …)", presented.id));
         assert_eq!(format!("{:?}", presented.digest()), "Digest(…)");
-    }
-
-    #[test]
-    fn each_byte_counts_when_two_are_compared() {
-        let mut text: Vec<u8> = (0..45).collect();
-        for end in 0..text.len() {
-            let whole = text.get(..end).unwrap().to_vec();
-            assert!(is_same(&whole, &whole));
-            assert!(!is_same(&whole, text.get(..=end).unwrap()));
-            for at in 0..end {
-                text[at] ^= 0x10;
-                assert!(!is_same(&whole, &text[..end]), "{at} of {end}");
-                text[at] ^= 0x10;
-            }
-        }
     }
 
     #[test]

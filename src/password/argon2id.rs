@@ -1,8 +1,9 @@
 //! Argon2id, in memory that is used again (RFC 9106).
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
+
+use crate::secret;
 
 use super::hash::{Cost, PasswordHash};
 use super::{Verdict, VerifierError};
@@ -25,6 +26,7 @@ pub(super) trait Hashing: Send + Sync {
     fn hash(&self, arena: &mut Arena, password: &str, salt: &[u8]) -> Result<PasswordHash, VerifierError>;
 }
 
+/// Argon2id, whose hashes name what they cost.
 pub(super) struct Argon2id {
     /// Of new hashes.
     cost: Cost,
@@ -49,7 +51,7 @@ impl Hashing for Argon2id {
         let known = hash.unwrap_or(&self.nobody);
         let (salt, expected) = known.parts().ok_or_else(|| VerifierError::Failed("no hash".into()))?;
         let computed = compute(arena, known.cost, password, &salt, expected.len())?;
-        if !bool::from(computed.as_slice().ct_eq(&expected)) || hash.is_none() {
+        if !secret::is_same(&computed, &expected) || hash.is_none() {
             return Ok(Verdict::Wrong);
         }
         let is_weak = known.cost.is_weaker_than(self.cost) || expected.len() < HASH_LENGTH;
@@ -82,4 +84,19 @@ fn compute(
         .hash_password_into_with_memory(password.as_bytes(), salt, &mut hash, memory)
         .map_err(failed)?;
     Ok(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_logs_in_as_nobody() {
+        let cheap = Argon2id::new(Cost { memory: 64, passes: 1, lanes: 1 });
+        let mut arena = Arena::default();
+        let hash = cheap.hash(&mut arena, "found", &[0; 16]).unwrap();
+        assert_eq!(cheap.verify(&mut arena, Some(&hash), "found").unwrap(), Verdict::Right);
+        let found = Argon2id { nobody: hash, ..cheap };
+        assert_eq!(found.verify(&mut arena, None, "found").unwrap(), Verdict::Wrong);
+    }
 }

@@ -45,6 +45,7 @@ mod postgres;
 mod redirect_uri;
 mod redis;
 mod refresh_token;
+mod refresh_without_rotation;
 mod registration;
 mod resource;
 mod revocation;
