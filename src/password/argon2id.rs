@@ -91,6 +91,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_hash_that_is_shorter_than_new_ones_is_weak() {
+        let cost = Cost { memory: 64, passes: 1, lanes: 1 };
+        let mut arena = Arena::default();
+        for (length, verdict) in [(16, Verdict::RightButWeak), (32, Verdict::Right), (64, Verdict::Right)] {
+            let hash = compute(&mut arena, cost, "found", &[7; 16], length).unwrap();
+            let hash = PasswordHash::new(cost, &[7; 16], &hash);
+            assert_eq!(
+                Argon2id::new(cost).verify(&mut arena, Some(&hash), "found").unwrap(),
+                verdict,
+                "{length}"
+            );
+        }
+    }
+
+    #[test]
     fn nobody_logs_in_as_nobody() {
         let cheap = Argon2id::new(Cost { memory: 64, passes: 1, lanes: 1 });
         let mut arena = Arena::default();
