@@ -13,7 +13,18 @@ macro_rules! parameters {
             Extension(&'static str),
         }
 
+        /// Those with a variant of their own, numbered.
+        enum Number { $($variant,)* }
+
         impl Parameter {
+            /// A set with this one alone; extensions are in none.
+            pub(crate) const fn bit(self) -> u32 {
+                match self {
+                    $(Self::$variant => 1 << Number::$variant as u32,)*
+                    Self::Extension(_) => 0,
+                }
+            }
+
             pub(crate) fn named(name: &str) -> Option<Self> {
                 match name {
                     $($name => Some(Self::$variant),)*

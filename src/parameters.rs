@@ -13,6 +13,9 @@ pub(crate) struct Parameters<'a> {
     first: [Option<Defined<'a>>; 6],
     more: Vec<Defined<'a>>,
     other: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// The defined ones that are there, and those that are there again: most are not.
+    present: u32,
+    repeated: u32,
 }
 
 type Defined<'a> = (Parameter, Cow<'a, str>);
@@ -26,6 +29,8 @@ impl<'a> Parameters<'a> {
     }
 
     pub(crate) fn set(&mut self, parameter: Parameter, value: Cow<'a, str>) {
+        self.repeated |= self.present & parameter.bit();
+        self.present |= parameter.bit();
         let defined = (parameter, value);
         match self.first.iter_mut().find(|slot| slot.is_none()) {
             Some(slot) => *slot = Some(defined),
@@ -40,6 +45,9 @@ impl<'a> Parameters<'a> {
 
     /// The value; an empty one counts as absent (RFC 6749 §3.2).
     pub(crate) fn get(&self, parameter: Parameter) -> Option<&str> {
+        if self.present & parameter.bit() == 0 {
+            return None;
+        }
         let (_, value) = self.defined().find(|(own, _)| *own == parameter)?;
         Some(&**value).filter(|value| !value.is_empty())
     }
@@ -55,18 +63,18 @@ impl<'a> Parameters<'a> {
     }
 
     pub(crate) fn is_repeated(&self, parameter: Parameter) -> bool {
-        self.defined().filter(|(own, _)| *own == parameter).nth(1).is_some()
+        self.repeated & parameter.bit() != 0
     }
 
     /// No defined parameter occurs twice, even with the same value (RFC 6749 §3.2).
     pub(crate) fn refuse_repetition(&self) -> Result<(), Error> {
-        let mut rest = self.defined();
-        while let Some((parameter, _)) = rest.next() {
-            if rest.clone().any(|(other, _)| other == parameter) {
-                return Err(RequestFailure::Repeated(*parameter).into());
-            }
+        if self.repeated == 0 {
+            return Ok(());
         }
-        Ok(())
+        match self.defined().find(|(parameter, _)| self.is_repeated(*parameter)) {
+            Some((parameter, _)) => Err(RequestFailure::Repeated(*parameter).into()),
+            None => Ok(()),
+        }
     }
 }
 
