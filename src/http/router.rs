@@ -136,12 +136,11 @@ impl Router {
         if let Some(reply) = options.origins.preflight(request, methods, "Authorization, Content-Type") {
             return reply;
         }
-        let outcome = match self.admit(request, post_only) {
-            Ok(()) => machine.answer(server, request, options.peer(request)).await,
-            Err(error) => {
-                machine.report(server, &error);
-                Err(error)
-            }
+        let outcome = if let Err(error) = self.admit(request, post_only) {
+            machine.report(server, &error);
+            Err(error)
+        } else {
+            machine.answer(server, request, options.peer(request)).await
         };
         let reply = match outcome {
             Ok(reply) => reply,

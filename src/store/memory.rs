@@ -56,8 +56,8 @@ pub struct MemoryTokenStore {
 #[repr(align(128))]
 struct Padded(Mutex<Shard>);
 
-/// Each takes memory of its own, and a scan goes through all.
-const MOST_SHARDS: usize = 1 << 11;
+/// Each is memory that a write needs at hand, and more of them would not stay in a processor's cache.
+const MOST_SHARDS: usize = 512;
 
 /// How many records that are due a write looks at: more than it adds.
 const LOOKS_PER_WRITE: usize = 2;
@@ -264,7 +264,9 @@ impl fmt::Debug for MemoryTokenStore {
 /// So many that a full store fills the tables of its shards, which have a power of two of
 /// places, well but seldom over; and few enough that the client share can be estimated from one.
 fn shards_for(capacity: usize) -> usize {
-    (capacity / 800).clamp(1, MOST_SHARDS)
+    let most = (capacity / 800).max(1);
+    let doublings = most.div_ceil(MOST_SHARDS).next_power_of_two();
+    most / doublings
 }
 
 /// Lets other tasks of the executor run after so much work.

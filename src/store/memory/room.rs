@@ -3,15 +3,14 @@
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
-use std::sync::{Arc, MutexGuard};
+use std::sync::MutexGuard;
 
 use hashbrown::HashTable;
 
-use crate::grant::Grant;
 use crate::sync::Mutex;
 
 use super::expiry::Entry;
-use super::shard::Shard;
+use super::shard::{Record, Shard};
 
 /// How many entries are wanted of each part; none where there is enough.
 pub(super) struct Wanted {
@@ -23,7 +22,7 @@ pub(super) struct Wanted {
 /// New and empty before a shard takes it, old and empty after that.
 #[derive(Default)]
 pub(super) struct Room {
-    pub(super) records: HashTable<Arc<Grant>>,
+    pub(super) records: HashTable<Record>,
     pub(super) queue: VecDeque<Entry>,
     pub(super) others: Vec<Reverse<Entry>>,
 }

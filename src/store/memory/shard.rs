@@ -13,9 +13,22 @@ use super::budget::{Amount, Budget};
 use super::expiry::{Expiry, NEVER};
 use super::room::{Room, Wanted};
 
+/// A grant with its key, so that a table is searched and moved without a look at its grants, which
+/// are all over the memory.
+pub(super) struct Record {
+    key: u64,
+    grant: Arc<Grant>,
+}
+
+impl Record {
+    fn is(&self, key: u64, id: GrantId) -> bool {
+        self.key == key && self.grant.id() == id
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Shard {
-    records: HashTable<Arc<Grant>>,
+    records: HashTable<Record>,
     /// When to look at which record, the soonest first: each is looked at no later than it ends.
     /// An end that moves away, which most do, leaves an entry as it is, and there are left-over
     /// ones that mean nothing.
@@ -45,7 +58,8 @@ impl Shard {
     }
 
     pub(super) fn get(&self, id: GrantId) -> Option<&Arc<Grant>> {
-        self.records.find(key(id), |grant| grant.id() == id)
+        let key = key(id);
+        self.records.find(key, |record| record.is(key, id)).map(|record| &record.grant)
     }
 
     /// Gives `grant` back if there is no room for it.
@@ -58,7 +72,7 @@ impl Shard {
         }
         let key = key(grant.id());
         self.expiry.enter(due_of(&grant), key);
-        self.records.insert_unique(key, grant, |grant| self::key(grant.id()));
+        self.records.insert_unique(key, Record { key, grant }, |record| record.key);
         Ok(Insert::Inserted)
     }
 
@@ -78,11 +92,11 @@ impl Shard {
             return Err(grant);
         }
         let (key, id) = (key(grant.id()), grant.id());
-        let Some(record) = self.records.find_mut(key, |record| record.id() == id) else { return Ok(None) };
-        if due_of(&grant) < due_of(record) {
+        let Some(record) = self.records.find_mut(key, |record| record.is(key, id)) else { return Ok(None) };
+        if due_of(&grant) < due_of(&record.grant) {
             self.expiry.enter(due_of(&grant), key);
         }
-        Ok(Some(std::mem::replace(record, grant)))
+        Ok(Some(std::mem::replace(&mut record.grant, grant)))
     }
 
     /// The record that was removed.
@@ -92,13 +106,14 @@ impl Shard {
         expected: Option<Revision>,
         budget: &Budget,
     ) -> Result<Arc<Grant>, Remove> {
-        let Ok(entry) = self.records.find_entry(key(id), |grant| grant.id() == id) else {
+        let key = key(id);
+        let Ok(entry) = self.records.find_entry(key, |record| record.is(key, id)) else {
             return Err(Remove::Absent);
         };
-        if expected.is_some_and(|expected| expected != entry.get().revision()) {
+        if expected.is_some_and(|expected| expected != entry.get().grant.revision()) {
             return Err(Remove::Changed);
         }
-        let (grant, _) = entry.remove();
+        let (Record { grant, .. }, _) = entry.remove();
         self.release(grant.client(), Amount::of(&grant), budget);
         Ok(grant)
     }
@@ -106,15 +121,15 @@ impl Shard {
     /// Looks at the record whose turn it is, and removes it if it has expired at `now`.
     pub(super) fn look_at_due(&mut self, now: Timestamp, budget: &Budget) -> Due {
         let Some(key) = self.expiry.take_due(now) else { return Due::Nothing };
-        let is_named = |grant: &Arc<Grant>| self::key(grant.id()) == key;
-        if let Ok(entry) = self.records.find_entry(key, |grant| is_named(grant) && grant.is_expired(now)) {
-            let (grant, _) = entry.remove();
+        let is_over = |record: &Record| record.key == key && record.grant.is_expired(now);
+        if let Ok(entry) = self.records.find_entry(key, is_over) {
+            let (Record { grant, .. }, _) = entry.remove();
             self.release(grant.client(), Amount::of(&grant), budget);
             return Due::Removed(grant);
         }
         // Its end has moved away, or it is gone.
-        if let Some(grant) = self.records.find(key, is_named) {
-            self.expiry.enter(due_of(grant), key);
+        if let Some(record) = self.records.find(key, |record| record.key == key) {
+            self.expiry.enter(due_of(&record.grant), key);
         }
         Due::Later
     }
@@ -125,6 +140,7 @@ impl Shard {
         let mut found: Vec<(GrantId, &Arc<Grant>)> = self
             .records
             .iter()
+            .map(|record| &record.grant)
             .filter(in_page)
             .filter(|grant| query.matches(grant))
             .map(|grant| (grant.id(), grant))
@@ -165,14 +181,14 @@ impl Shard {
     /// Goes on in what `room` has more of, and leaves what it had there.
     pub(super) fn take(&mut self, room: &mut Room) {
         if room.records.capacity() > self.records.len() {
-            for grant in self.records.drain() {
-                room.records.insert_unique(key(grant.id()), grant, |grant| key(grant.id()));
+            for record in self.records.drain() {
+                room.records.insert_unique(record.key, record, |record| record.key);
             }
             std::mem::swap(&mut self.records, &mut room.records);
         }
         // Others may have done it, or added records, while the lock was not held.
         if self.has_left_overs() && room.others.capacity() >= self.records.len() {
-            let entries = self.records.iter().map(|grant| (due_of(grant), key(grant.id())));
+            let entries = self.records.iter().map(|record| (due_of(&record.grant), record.key));
             self.expiry.renew(entries, &mut room.queue, &mut room.others);
         } else {
             self.expiry.take(&mut room.queue, &mut room.others);
@@ -232,9 +248,9 @@ impl Shard {
     }
 }
 
-fn count(records: &HashTable<Arc<Grant>>) -> Held {
+fn count(records: &HashTable<Record>) -> Held {
     let mut clients = Held::new();
-    for grant in records {
+    for Record { grant, .. } in records {
         let held = clients.entry_ref(grant.client()).or_default();
         *held = *held + Amount::of(grant);
     }
@@ -245,8 +261,9 @@ fn count(records: &HashTable<Arc<Grant>>) -> Held {
 impl Shard {
     /// Will each record be looked at in time, and is the index as small as it should be?
     pub(super) fn is_index_right(&self) -> bool {
-        let in_time = |grant: &Arc<Grant>| {
-            due_of(grant) == NEVER || self.expiry.contains(key(grant.id()), due_of(grant))
+        let in_time = |record: &Record| {
+            let due = due_of(&record.grant);
+            due == NEVER || self.expiry.contains(key(record.grant.id()), due)
         };
         self.expiry.is_in_order()
             && self.records.iter().all(in_time)
