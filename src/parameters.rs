@@ -109,9 +109,12 @@ mod tests {
             assert_eq!(parameters.get(parameter), Some(&*format!("of {parameter}")));
             assert!(!parameters.is_repeated(parameter));
             let mut again = parameters.clone();
-            again.push(parameter.as_str().into(), "again".into());
-            assert!(again.is_repeated(parameter), "{parameter}");
-            assert!(again.refuse_repetition().is_err(), "{parameter}");
+            for _ in 0..2 {
+                again.push(parameter.as_str().into(), "again".into());
+                assert!(again.is_repeated(parameter), "{parameter}");
+                assert!(again.refuse_repetition().is_err(), "{parameter}");
+                assert_eq!(again.get(parameter), parameters.get(parameter));
+            }
         }
         assert!(parameters.refuse_repetition().is_ok());
         assert!(many.len() > parameters.first.len());

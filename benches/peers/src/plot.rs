@@ -73,7 +73,8 @@ pub fn over_http(served: &[Served], directory: &Path) {
     let file = directory.join("http.svg");
     let area = SVGBackend::new(&file, (960, 80 + 44 * served.len() as u32)).into_drawing_area();
     area.fill(&WHITE).unwrap();
-    let (least, most) = (1.0, served.iter().map(|side| side.cpu / 1e3).fold(0.0, f64::max) * 3.0);
+    // With room for what is written after the longest bar.
+    let (least, most) = (1.0, served.iter().map(|side| side.cpu / 1e3).fold(0.0, f64::max) * 5.0);
     let rows = served.len() as f64;
     let mut chart = ChartBuilder::on(&area)
         .margin(12)
