@@ -451,6 +451,18 @@ fn the_index_does_not_grow_when_one_record_moves_its_end_often() {
 }
 
 #[test]
+fn the_index_stays_as_it_is_when_an_end_does() {
+    let store = store_of(10);
+    let grant = grant("app", 100, 60);
+    assert_eq!(insert(&store, &grant), Insert::Inserted);
+    let before = store.shard(grant.id()).lock().capacities();
+    for _ in 0..20 {
+        assert_eq!(replace(&store, &grant, grant.revision()), Replace::Replaced);
+    }
+    assert_eq!(store.shard(grant.id()).lock().capacities(), before);
+}
+
+#[test]
 fn the_index_does_not_grow_when_an_end_comes_ever_nearer() {
     let store = store_of(10);
     let (first, code) = with_code(100, 1_000_000);
