@@ -90,7 +90,23 @@ pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use static_assertions::assert_not_impl_any;
+
     use super::*;
+
+    macro_rules! guarded {
+        ($($name:ident)*) => {$(
+            assert_not_impl_any!($name: Clone, Copy, PartialEq, PartialOrd, fmt::Display, std::hash::Hash,
+                serde::Serialize, AsRef<str>, std::ops::Deref, Into<String>, ToString);
+        )*};
+    }
+    guarded!(AccessToken RefreshToken AuthorizationCode ClientSecret Password);
+
+    #[test]
+    fn debug_shows_the_kind_and_nothing_else() {
+        assert_eq!(format!("{:?}", Password::new("hunter2")), "Password(…)");
+        assert_eq!(format!("{:#?}", AccessToken::new("t")), "AccessToken(…)");
+    }
 
     #[test]
     fn each_byte_counts_when_two_are_compared() {
@@ -105,20 +121,5 @@ mod tests {
                 text[at] ^= 0x10;
             }
         }
-    }
-    use static_assertions::assert_not_impl_any;
-
-    macro_rules! guarded {
-        ($($name:ident)*) => {$(
-            assert_not_impl_any!($name: Clone, Copy, PartialEq, PartialOrd, fmt::Display, std::hash::Hash,
-                serde::Serialize, AsRef<str>, std::ops::Deref, Into<String>, ToString);
-        )*};
-    }
-    guarded!(AccessToken RefreshToken AuthorizationCode ClientSecret Password);
-
-    #[test]
-    fn debug_shows_the_kind_and_nothing_else() {
-        assert_eq!(format!("{:?}", Password::new("hunter2")), "Password(…)");
-        assert_eq!(format!("{:#?}", AccessToken::new("t")), "AccessToken(…)");
     }
 }

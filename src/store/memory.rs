@@ -264,9 +264,9 @@ impl fmt::Debug for MemoryTokenStore {
 /// So many that a full store fills the tables of its shards, which have a power of two of
 /// places, well but seldom over; and few enough that the client share can be estimated from one.
 fn shards_for(capacity: usize) -> usize {
-    let most = (capacity / 800).max(1);
-    let doublings = most.div_ceil(MOST_SHARDS).next_power_of_two();
-    most / doublings
+    let small = (capacity / 800).max(1);
+    // Each then has a table that is as many times as large, and as well filled.
+    small / small.div_ceil(MOST_SHARDS).next_power_of_two()
 }
 
 /// Lets other tasks of the executor run after so much work.
